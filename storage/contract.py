@@ -1,0 +1,304 @@
+"""What the bot and the workers agree on: wire messages, key names and limits.
+
+Every message is versioned JSON; an unknown version or field is refused, never guessed at. Arguments of queued tasks are ids
+alone: the request itself waits under `request_key`, so that nothing personal stands in the queue's logs.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+VERSION = 1
+
+MIN_PHOTOS, MAX_PHOTOS = 3, 10
+MAX_COUNT = 4
+MAX_PROMPT_CHARS = 1000
+MAX_SEED = 2**32 - 1
+
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""A uuid4 in hex: the only kind of name that appears in keys, queues and logs."""
+BlobKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+(/[a-z0-9_.-]+)+$", max_length=200)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 in hex."""
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+
+
+class JobKind(StrEnum):
+    TRAIN = "train"
+    IMAGINE = "imagine"
+
+
+class SubjectKind(StrEnum):
+    PET = "pet"
+    PERSON = "person"
+    OBJECT = "object"
+    STYLE = "style"
+
+
+class Quality(StrEnum):
+    FAST = "fast"
+    GOOD = "good"
+    BEST = "best"
+
+
+class FailureReason(StrEnum):
+    """Why a job ended without a result; `bot/text.py` says each in a person's words."""
+
+    PHOTOS_MISSING = "photos_missing"
+    MODEL_MISSING = "model_missing"
+    MODEL_CORRUPT = "model_corrupt"
+    OUT_OF_MEMORY = "out_of_memory"
+    DIVERGED = "diverged"
+    UNSAFE = "unsafe"
+    UPGRADE = "upgrade"
+    ENGINE_DIED = "engine_died"
+    GAVE_UP = "gave_up"
+
+
+class Message(BaseModel):
+    """The base of everything on the wire."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    v: Literal[1] = VERSION
+
+
+class Part(BaseModel):
+    """A piece of a message."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# Requests: bot -> worker.
+
+
+class TrainingOptions(Part):
+    """What a person may set by hand; `None` leaves it to the recipe for the kind of subject."""
+
+    steps: int | None = Field(default=None, ge=10, le=10_000)
+    learning_rate: float | None = Field(default=None, gt=0, le=0.1)
+    rank: int | None = Field(default=None, ge=1, le=128)
+    batch_size: int | None = Field(default=None, ge=1, le=32)
+    prior_weight: float | None = Field(default=None, ge=0, le=10)
+    class_images: int | None = Field(default=None, ge=0, le=1000)
+
+
+class TrainRequest(Message):
+    kind: Literal[JobKind.TRAIN] = JobKind.TRAIN
+    job: Id
+    attempt: int = Field(ge=1)
+    model: Id
+    base: str
+    identifier: str
+    class_noun: str
+    subject_kind: SubjectKind
+    quality: Quality
+    photos: tuple[BlobKey, ...] = Field(min_length=MIN_PHOTOS, max_length=MAX_PHOTOS)
+    options: TrainingOptions = TrainingOptions()
+    seed: Seed
+
+
+class Adapter(Part):
+    """A person's trained LoRA in the blob store."""
+
+    model: Id
+    key: BlobKey
+    digest: Digest
+
+
+class ImagineRequest(Message):
+    kind: Literal[JobKind.IMAGINE] = JobKind.IMAGINE
+    job: Id
+    attempt: int = Field(ge=1)
+    base: str
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
+    negative_prompt: str = Field(default="", max_length=MAX_PROMPT_CHARS)
+    adapter: Adapter | None = None
+    count: int = Field(default=1, ge=1, le=MAX_COUNT)
+    seed: Seed
+    steps: int | None = Field(default=None, ge=1, le=150)
+    guidance_scale: float | None = Field(default=None, ge=1, le=30)
+    width: int | None = Field(default=None, ge=64, le=2048, multiple_of=8)
+    height: int | None = Field(default=None, ge=64, le=2048, multiple_of=8)
+
+
+Request = Annotated[TrainRequest | ImagineRequest, Field(discriminator="kind")]
+REQUEST: TypeAdapter[TrainRequest | ImagineRequest] = TypeAdapter(Request)
+
+
+# Events: worker -> bot.
+
+
+class EventBase(Message):
+    """`(job, attempt, seq)` is unique and `seq` grows, so that an event is applied once and a late one is known as late."""
+
+    job: Id
+    attempt: int = Field(ge=1)
+    seq: int = Field(ge=0)
+
+    @property
+    def id(self) -> str:
+        return f"{self.job}:{self.attempt}:{self.seq}"
+
+
+class Queued(EventBase):
+    """A worker has the job and will begin when its engine is free."""
+
+    kind: Literal["queued"] = "queued"
+
+
+class Started(EventBase):
+    kind: Literal["started"] = "started"
+    worker: str
+    steps: int = Field(ge=1)
+
+
+class Stage(StrEnum):
+    """What a training does now."""
+
+    PREPARING = "preparing"
+    CLASS_IMAGES = "class_images"
+    TRAINING = "training"
+    CHOOSING = "choosing"
+    SAVING = "saving"
+
+
+class Step(EventBase):
+    kind: Literal["step"] = "step"
+    stage: Stage = Stage.TRAINING
+    step: int = Field(ge=0)
+    steps: int = Field(ge=1)
+    loss: float | None = None
+    seconds_left: float | None = Field(default=None, ge=0)
+
+
+class Sample(EventBase):
+    """A picture drawn by the model in training."""
+
+    kind: Literal["sample"] = "sample"
+    step: int = Field(ge=0)
+    key: BlobKey
+
+
+class Saved(EventBase):
+    """A checkpoint from which another worker can go on."""
+
+    kind: Literal["saved"] = "saved"
+    step: int = Field(ge=0)
+    key: BlobKey
+    digest: Digest
+
+
+class Picture(Part):
+    key: BlobKey
+    seed: Seed
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class Trained(Part):
+    adapter: Adapter
+    adapter_bytes: int = Field(ge=1)
+    download: BlobKey
+    download_digest: Digest
+    steps: int = Field(ge=1)
+    subject_score: float | None = None
+    samples: tuple[Picture, ...]
+
+
+class Imagined(Part):
+    pictures: tuple[Picture, ...] = Field(min_length=1, max_length=MAX_COUNT)
+
+
+class Done(EventBase):
+    kind: Literal["done"] = "done"
+    seconds: float = Field(ge=0)
+    trained: Trained | None = None
+    imagined: Imagined | None = None
+
+
+class Failed(EventBase):
+    kind: Literal["failed"] = "failed"
+    reason: FailureReason
+    retry: bool = False
+
+
+class Cancelled(EventBase):
+    kind: Literal["cancelled"] = "cancelled"
+    step: int = Field(default=0, ge=0)
+
+
+AnyEvent = Queued | Started | Step | Sample | Saved | Done | Failed | Cancelled
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="kind")])
+TERMINAL = ("done", "failed", "cancelled")
+
+
+# Names in Redis.
+
+EVENTS_STREAM = "dreambot:events"
+EVENTS_GROUP = "bot"
+EVENT_FIELD = "event"
+"""The stream entry's one field; its value is the event's JSON."""
+
+
+def queue_name(kind: JobKind, base: str, worker: str | None = None) -> str:
+    """Name the arq queue for `kind` on workers that hold `base`, or on one certain worker."""
+    return ":".join(["dreambot", "queue", kind.value, base, *([worker] if worker else [])])
+
+
+def task_id(job: str, attempt: int) -> str:
+    """The arq job id: unique for each attempt, so that arq refuses a second copy and never reuses an old result."""
+    return f"{job}:{attempt}"
+
+
+def request_key(job: str, attempt: int) -> str:
+    return f"dreambot:request:{job}:{attempt}"
+
+
+def lease_key(job: str, attempt: int) -> str:
+    """Holds the worker's name while it lives and works on this attempt."""
+    return f"dreambot:lease:{job}:{attempt}"
+
+
+def cancel_key(job: str) -> str:
+    """Exists once the person has asked for the job to stop."""
+    return f"dreambot:cancel:{job}"
+
+
+def worker_key(worker: str) -> str:
+    """Exists while the worker lives; `worker_key("*")` matches all of them."""
+    return f"dreambot:worker:{worker}"
+
+
+# Names in the blob store. No user text ever becomes part of one.
+
+
+def photo_key(job: str, position: int) -> str:
+    return f"photos/{job}/{position}.png"
+
+
+def adapter_key(model: str, job: str, attempt: int) -> str:
+    return f"models/{model}/{job}/{attempt}/adapter.safetensors"
+
+
+def download_key(model: str, job: str, attempt: int) -> str:
+    """The same adapter in the kohya layout, as other programs read it."""
+    return f"models/{model}/{job}/{attempt}/download.safetensors"
+
+
+def sample_key(job: str, attempt: int, name: str) -> str:
+    return f"samples/{job}/{attempt}/{name}.png"
+
+
+def picture_key(job: str, attempt: int, position: int) -> str:
+    return f"pictures/{job}/{attempt}/{position}.png"
+
+
+def checkpoint_key(job: str, attempt: int, step: int) -> str:
+    return f"checkpoints/{job}/{attempt}/{step:06d}.safetensors"
+
+
+def class_image_prefix(base_digest: str, prompt_digest: str, size: int) -> str:
+    """Class images are the base model's own and belong to nobody, so everybody shares them."""
+    return f"class-images/{base_digest[:16]}/{prompt_digest[:16]}/{size}"
