@@ -1,0 +1,148 @@
+"""What the worker and its engine process say to each other: length-prefixed JSON over pipes, bytes by file.
+
+The engine reads and writes local paths alone; fetching from and storing to the blob store is the parent's part. Each frame is
+a four-byte big-endian length and that many bytes of UTF-8 JSON.
+"""
+
+import struct
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from storage.contract import FailureReason, ImagineRequest, Stage, TrainRequest
+
+HEADER = struct.Struct(">I")
+MAX_FRAME_BYTES = 1 << 20
+
+
+class Frame(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# Parent -> engine.
+
+
+class Train(Frame):
+    op: Literal["train"] = "train"
+    request: TrainRequest
+    photos: tuple[Path, ...]
+    checkpoint: Path | None = None
+    """The newest checkpoint of an earlier attempt, already verified against its digest."""
+    folder: Path
+    """Where the engine writes everything of this job."""
+
+
+class Imagine(Frame):
+    op: Literal["imagine"] = "imagine"
+    request: ImagineRequest
+    adapter: Path | None = None
+    folder: Path
+
+
+class Cancel(Frame):
+    op: Literal["cancel"] = "cancel"
+    job: str
+
+
+class Stop(Frame):
+    """Checkpoint what trains and exit."""
+
+    op: Literal["stop"] = "stop"
+
+
+Order = Train | Imagine | Cancel | Stop
+ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="op")])
+
+
+# Engine -> parent.
+
+
+class Ready(Frame):
+    """The base model is loaded; nothing is sent to the engine before."""
+
+    op: Literal["ready"] = "ready"
+    device: str
+    base_digest: str
+    resolution: int
+
+
+class Began(Frame):
+    op: Literal["began"] = "began"
+    job: str
+    steps: int
+
+
+class Progress(Frame):
+    op: Literal["progress"] = "progress"
+    job: str
+    stage: Stage
+    step: int
+    steps: int
+    loss: float | None = None
+    seconds_left: float | None = None
+
+
+class Sampled(Frame):
+    op: Literal["sampled"] = "sampled"
+    job: str
+    step: int
+    path: Path
+
+
+class Checkpointed(Frame):
+    op: Literal["checkpointed"] = "checkpointed"
+    job: str
+    step: int
+    path: Path
+    digest: str
+
+
+class PictureFile(Frame):
+    path: Path
+    seed: int
+    width: int
+    height: int
+
+
+class TrainingDone(Frame):
+    op: Literal["training_done"] = "training_done"
+    job: str
+    adapter: Path
+    download: Path
+    steps: int
+    seconds: float
+    subject_score: float | None = None
+    samples: tuple[PictureFile, ...]
+
+
+class ImaginingDone(Frame):
+    op: Literal["imagining_done"] = "imagining_done"
+    job: str
+    pictures: tuple[PictureFile, ...]
+    seconds: float
+
+
+class JobCancelled(Frame):
+    op: Literal["job_cancelled"] = "job_cancelled"
+    job: str
+    step: int = 0
+
+
+class JobFailed(Frame):
+    op: Literal["job_failed"] = "job_failed"
+    job: str
+    reason: FailureReason
+    detail: str = ""
+    """For the worker's log; never shown to a person."""
+
+
+Report = Ready | Began | Progress | Sampled | Checkpointed | TrainingDone | ImaginingDone | JobCancelled | JobFailed
+REPORT: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="op")])
+
+
+def encode(frame: Frame) -> bytes:
+    body = frame.model_dump_json().encode()
+    if len(body) > MAX_FRAME_BYTES:
+        raise ValueError(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME_BYTES}")
+    return HEADER.pack(len(body)) + body
