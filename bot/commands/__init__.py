@@ -1,0 +1,13 @@
+"""One file a command: parse, call, reply."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
+
+
+def register_all(bot: "Dreambot") -> None:
+    from bot.commands import cancel, imagine, models, train
+
+    for command in (train, imagine, models, cancel):
+        command.register(bot)

@@ -1,0 +1,46 @@
+"""The Discord client: which commands it has, and what happens when one fails."""
+
+import logging
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.commands import register_all
+from bot.replies import answer_error
+from bot.services import Services
+
+log = logging.getLogger(__name__)
+
+
+class Dreambot(commands.AutoShardedBot):
+    """A bot without privileged intents: photos reach it through its own commands and forms alone."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
+            max_ratelimit_timeout=60,
+        )
+        self.services = services
+
+    async def setup_hook(self) -> None:
+        self.tree.error(self.on_command_error_of_tree)
+        register_all(self)
+        guild_id = self.services.settings.dev_guild_id
+        if guild_id is None:
+            await self.tree.sync()
+        else:
+            guild = discord.Object(guild_id)
+            self.tree.copy_global_to(guild=guild)
+            await self.tree.sync(guild=guild)
+
+    async def on_command_error_of_tree(
+        self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError
+    ) -> None:
+        original = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        await answer_error(interaction, original)

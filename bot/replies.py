@@ -1,0 +1,56 @@
+"""Answer a person, whatever state their interaction is in, and turn errors into words."""
+
+import functools
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import discord
+
+from bot import text
+from storage.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+
+async def reply(interaction: discord.Interaction[Any], words: str) -> None:
+    """Say something to the person alone."""
+    if interaction.response.is_done():
+        await interaction.followup.send(words, ephemeral=True)
+    else:
+        await interaction.response.send_message(words, ephemeral=True)
+
+
+async def answer_error(interaction: discord.Interaction[Any], error: Exception) -> None:
+    """Explain a person's mistake to them; log ours under a reference that they can quote."""
+    if isinstance(error, UserError):
+        words = text.explain(error)
+    elif isinstance(error, discord.NotFound) and error.code in (10062, 10015):
+        log.info("interaction %s had expired", interaction.id)
+        return
+    else:
+        reference = secrets.token_hex(4)
+        log.error("interaction %s failed, reference %s", interaction.id, reference, exc_info=error)
+        words = text.our_fault(reference)
+    try:
+        await reply(interaction, words)
+    except discord.HTTPException as failure:
+        log.warning("could not answer interaction %s: HTTP %s", interaction.id, failure.status)
+
+
+def pressed(
+    callback: Callable[[Item, discord.Interaction[Any]], Awaitable[None]],
+) -> Callable[[Item, discord.Interaction[Any]], Awaitable[None]]:
+    """Decorate the callback of a button or form, the loop top of a press: every error gets an answer."""
+
+    @functools.wraps(callback)
+    async def guarded(self: Item, interaction: discord.Interaction[Any]) -> None:
+        try:
+            await callback(self, interaction)
+        except Exception as error:  # noqa: BLE001 -- the loop top of a press
+            await answer_error(interaction, error)
+
+    return guarded

@@ -1,0 +1,47 @@
+"""What commands and buttons work with. Built once by the composition root; nothing here is global."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import discord
+
+from bot.settings import BotSettings
+from storage.blobs import Blobs
+from storage.database import Database
+
+
+class Queue(Protocol):
+    """The outbox as commands see it."""
+
+    def wake(self) -> None:
+        """Send what was just written, now rather than at the next look."""
+        ...
+
+    async def worker_alive(self, base: str) -> bool:
+        """Tell whether any worker for `base` lives; False also when Redis cannot be asked."""
+        ...
+
+
+async def read_attachment(attachment: discord.Attachment) -> bytes:
+    return await attachment.read()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    settings: BotSettings
+    database: Database
+    blobs: Blobs
+    queue: Queue
+    wake_delivery: Callable[[], None]
+    base: str
+    """The base model's short name, as it stands in queue names."""
+    clock: Callable[[], datetime] = utc_now
+    fetch: Callable[[discord.Attachment], Awaitable[bytes]] = read_attachment
+    link: Callable[[str, str], str | None] = lambda _key, _filename: None
+    """Signs a download link for (blob key, file name); None where the bot serves no files."""

@@ -1,0 +1,45 @@
+"""The bot's settings, from the environment or a settings file."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class BotSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    discord_token: SecretStr = Field(default=SecretStr(""), description="The bot's token, from the Developer Portal.")
+    dev_guild_id: int | None = Field(default=None, description="Put new commands into this server at once, for trying.")
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://localhost:6379/0"), description="The queue; the bot and every worker share it."
+    )
+    database_url: str = Field(
+        default="sqlite+aiosqlite:///data/dreambot.db", description="SQLite file or postgresql+psycopg:// address."
+    )
+    blob_url: str = Field(
+        default="data/blobs", description="A folder, or s3:// gs:// az:// for photos, models and pictures."
+    )
+    base_model: str = Field(
+        default="demo", description="The base model: demo, a folder, or a hub id. Workers must name the same one."
+    )
+    public_url: str | None = Field(
+        default=None, description="Where people reach the bot's download server; unset means files over 10 MB stay."
+    )
+    files_host: str = Field(default="127.0.0.1", description="Where the bot's small HTTP server listens.")
+    files_port: int = Field(default=8080, ge=0, le=65535, description="Its port; it also answers /health.")
+    link_secret: SecretStr = Field(
+        default=SecretStr(""), description="Signs download links; empty makes a new one at each start."
+    )
+    photo_retention_days: float = Field(
+        default=0, ge=0, description="How long photos stay after their training ended; 0 deletes them at once."
+    )
+    max_photo_mb: float = Field(default=20, gt=0, le=100, description="The largest photo that is taken in.")
+    max_active_pictures: int = Field(default=5, ge=1, description="How many /imagine jobs a person may have waiting.")
+    lease_seconds: float = Field(default=30, gt=0, description="A worker silent for so long has lost its job.")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+def load_settings(env_file: Path | None = None) -> BotSettings:
+    """Read the settings; raises `pydantic.ValidationError` naming each wrong one."""
+    return BotSettings(_env_file=env_file) if env_file else BotSettings()
