@@ -5,11 +5,11 @@ alone: the request itself waits under `request_key`, so that nothing personal st
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
-VERSION = 1
+VERSION: Final = 1
 
 MIN_PHOTOS, MAX_PHOTOS = 3, 10
 MAX_COUNT = 4
