@@ -67,6 +67,12 @@ class Ready(Frame):
     resolution: int
 
 
+class Alive(Frame):
+    """Between two steps, about once a second while there is work: the step before did not hang."""
+
+    op: Literal["alive"] = "alive"
+
+
 class Began(Frame):
     op: Literal["began"] = "began"
     job: str
@@ -137,7 +143,7 @@ class JobFailed(Frame):
     """For the worker's log; never shown to a person."""
 
 
-Report = Ready | Began | Progress | Sampled | Checkpointed | TrainingDone | ImaginingDone | JobCancelled | JobFailed
+Report = Ready | Alive | Began | Progress | Sampled | Checkpointed | TrainingDone | ImaginingDone | JobCancelled | JobFailed
 REPORT: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="op")])
 
 
