@@ -11,6 +11,9 @@ class BotSettings(BaseSettings):
 
     discord_token: SecretStr = Field(default=SecretStr(""), description="The bot's token, from the Developer Portal.")
     dev_guild_id: int | None = Field(default=None, description="Put new commands into this server at once, for trying.")
+    discord_api_url: str | None = Field(
+        default=None, description="Discord's REST API through a proxy of yours, such as http://proxy:8080/api/v10."
+    )
     redis_url: SecretStr = Field(
         default=SecretStr("redis://localhost:6379/0"), description="The queue; the bot and every worker share it."
     )

@@ -1,0 +1,74 @@
+"""Run the bot: settings -> parts -> Discord. `dreambot bot` and `python -m bot` start here."""
+
+import asyncio
+import logging
+import signal
+import sys
+from enum import IntEnum
+from pathlib import Path
+
+import aiohttp
+import discord
+from pydantic import ValidationError
+
+from bot.composition import open_house, running
+from bot.settings import BotSettings, load_settings
+from storage.database import DatabaseInUse
+
+log = logging.getLogger("bot")
+
+
+class Exit(IntEnum):
+    """Exit codes, after sysexits.h, so that a supervisor can tell a wrong setting from an outage."""
+
+    OK = 0
+    UNAVAILABLE = 69
+    DATABASE_IN_USE = 75
+    TOKEN_REFUSED = 77
+    SETTINGS = 78
+
+
+def main(env_file: Path | None = None) -> int:
+    """Run until stopped; returns the exit code. Every way to fail at the start is one line on stderr."""
+    try:
+        settings = load_settings(env_file)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        return _fail(Exit.SETTINGS, f"These settings are wrong: {wrong}")
+    if not settings.discord_token.get_secret_value():
+        return _fail(Exit.SETTINGS, "DISCORD_TOKEN is missing. Put your bot's token into .env, or try `make demo` without one.")
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(serve(settings))
+    except discord.LoginFailure:
+        return _fail(Exit.TOKEN_REFUSED, "Discord refused the token. Copy it anew from the Developer Portal into DISCORD_TOKEN.")
+    except (aiohttp.ClientConnectionError, discord.DiscordServerError) as error:
+        return _fail(Exit.UNAVAILABLE, f"Discord cannot be reached: {type(error).__name__}.")
+    except DatabaseInUse:
+        return _fail(Exit.DATABASE_IN_USE, "Another bot works on this database. Stop it first, or set another DATABASE_URL.")
+    return Exit.OK
+
+
+async def serve(settings: BotSettings) -> None:
+    """Run the bot and its loops until SIGTERM or Ctrl-C."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if settings.discord_api_url:
+        discord.http.Route.BASE = settings.discord_api_url
+    try:
+        async with open_house(settings) as house, house.bot:
+            await house.bot.login(settings.discord_token.get_secret_value())
+            async with running(house.loops):
+                await house.bot.connect()
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+def _fail(code: Exit, line: str) -> int:
+    print(line, file=sys.stderr)  # noqa: T201 -- the last word before exit
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
