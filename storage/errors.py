@@ -1,0 +1,94 @@
+"""What can go wrong, as one tree.
+
+DreambotError
+├── UserError              a person can mend it; `bot/text.py` says it in words
+│   ├── InvalidName        the name of a model cannot be used
+│   ├── NameTaken          the person has another model of that name
+│   ├── ModelNotFound      no such model, or not one that this person may see
+│   ├── ModelNotReady      the model is still training, or its training failed
+│   ├── NotYourJob         no such job, or somebody else's
+│   ├── JobAlreadyEnded    too late to cancel
+│   ├── TrainingActive     one training per person at a time
+│   └── TooManyJobs        the person has enough jobs waiting
+├── InvalidBlobKey         a key that no part of the project makes
+├── BlobMissing            no blob under this key
+└── BlobCorrupt            the bytes are not those that were written
+"""
+# ruff: noqa: N818 - each name says what happened; the base classes say that it is an error
+
+from enum import StrEnum
+
+
+class DreambotError(Exception):
+    """The root of every error that the project raises on purpose."""
+
+
+class UserError(DreambotError):
+    """Something that the person who asked can put right; carries facts, never sentences."""
+
+
+class NameProblem(StrEnum):
+    EMPTY = "empty"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    CHARACTERS = "characters"
+
+
+class InvalidName(UserError):
+    def __init__(self, problem: NameProblem) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+
+
+class NameTaken(UserError):
+    def __init__(self, name: str) -> None:
+        super().__init__("the name is taken")
+        self.name = name
+
+
+class ModelNotFound(UserError):
+    """Missing and not-yours are the same error, so that nobody learns what others have."""
+
+
+class ModelNotReady(UserError):
+    def __init__(self, name: str) -> None:
+        super().__init__("the model is not ready")
+        self.name = name
+
+
+class NotYourJob(UserError):
+    """Missing and not-yours are the same error here too."""
+
+
+class JobAlreadyEnded(UserError):
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the job has {state}")
+        self.state = state
+
+
+class TrainingActive(UserError):
+    def __init__(self, job: str) -> None:
+        super().__init__(f"job {job} is active")
+        self.job = job
+
+
+class TooManyJobs(UserError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} jobs are active")
+        self.limit = limit
+
+
+class InvalidBlobKey(DreambotError):
+    """The key itself is not repeated: it may hold anything."""
+
+
+class BlobMissing(DreambotError):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class BlobCorrupt(DreambotError):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key

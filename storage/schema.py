@@ -1,0 +1,297 @@
+"""The tables of the bot's database, the one place where the truth is kept.
+
+All times are UTC and given by the caller. A session keeps what it loaded after its end (`expire_on_commit=False`), and
+no relationship is declared, so that no attribute can ever start a query behind the reader's back.
+"""
+
+from datetime import UTC, datetime
+from enum import Enum, StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy import Enum as EnumColumn
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
+
+from storage.contract import FailureReason, JobKind, Stage, SubjectKind
+
+BIG_KEY = BigInteger().with_variant(Integer, "sqlite")
+"""A key that counts up by itself; SQLite does that only for a column declared INTEGER."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in and out; SQLite itself stores no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+class JobState(StrEnum):
+    """accepted -> queued (Redis has it) -> running -> succeeded | failed | cancelled."""
+
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+
+WAITING = (JobState.ACCEPTED, JobState.QUEUED)
+ACTIVE = (*WAITING, JobState.RUNNING)
+ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+class ModelStatus(StrEnum):
+    TRAINING = "training"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class DeliveryKind(StrEnum):
+    CARD = "card"
+    RESULT = "result"
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    SENT = "sent"
+    UNDELIVERABLE = "undeliverable"
+
+
+class Base(MappedAsDataclass, DeclarativeBase, kw_only=True):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {
+        int: BigInteger,
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[float]: JSON,
+        Enum: EnumColumn(
+            Enum, native_enum=False, length=32, values_callable=lambda kind: [member.value for member in kind]
+        ),
+    }
+
+
+class Owner(Base):
+    """A person, by the id that Discord gave them."""
+
+    __tablename__ = "owners"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    created_at: Mapped[datetime]
+
+
+class Consent(Base):
+    """That a person agreed to a certain text, and by which interaction."""
+
+    __tablename__ = "consents"
+
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True, init=False)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"), index=True)
+    text_version: Mapped[str] = mapped_column(String(32))
+    text_digest: Mapped[str] = mapped_column(String(64))
+    interaction_id: Mapped[int]
+    at: Mapped[datetime]
+
+
+class Model(Base):
+    """A person's trained subject. A deleted one stays as an empty row, so that old jobs still point somewhere."""
+
+    __tablename__ = "models"
+    __table_args__ = (
+        Index(
+            "uq_models_name",
+            "owner_id",
+            "name_key",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    guild_id: Mapped[int | None]
+    name: Mapped[str] = mapped_column(String(32))
+    name_key: Mapped[str] = mapped_column(String(128))
+    """The name as it is compared: folded, so that Rex and rex are one name."""
+    class_noun: Mapped[str] = mapped_column(String(64))
+    subject_kind: Mapped[SubjectKind]
+    identifier: Mapped[str] = mapped_column(String(16))
+    base: Mapped[str] = mapped_column(String(200))
+    photo_count: Mapped[int]
+    created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=0)
+    status: Mapped[ModelStatus] = mapped_column(default=ModelStatus.TRAINING)
+    adapter_key: Mapped[str | None] = mapped_column(String(200), default=None)
+    adapter_digest: Mapped[str | None] = mapped_column(String(64), default=None)
+    adapter_bytes: Mapped[int | None] = mapped_column(default=None)
+    download_key: Mapped[str | None] = mapped_column(String(200), default=None)
+    download_digest: Mapped[str | None] = mapped_column(String(64), default=None)
+    cover_key: Mapped[str | None] = mapped_column(String(200), default=None)
+    subject_score: Mapped[float | None] = mapped_column(default=None)
+    shared_guild_id: Mapped[int | None] = mapped_column(default=None, index=True)
+    trained_at: Mapped[datetime | None] = mapped_column(default=None)
+    deleted_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class Job(Base):
+    """One train or imagine request, through all its attempts."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(
+            "uq_jobs_active_training",
+            "owner_id",
+            unique=True,
+            sqlite_where=text("kind = 'train' AND state IN ('accepted', 'queued', 'running')"),
+            postgresql_where=text("kind = 'train' AND state IN ('accepted', 'queued', 'running')"),
+        ),
+        Index(None, "state", "kind", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[JobKind]
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"), index=True)
+    guild_id: Mapped[int | None]
+    channel_id: Mapped[int]
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), index=True)
+    interaction_id: Mapped[int] = mapped_column(unique=True)
+    base: Mapped[str] = mapped_column(String(200))
+    request: Mapped[dict[str, Any]]
+    """The wire request of the first attempt."""
+    created_at: Mapped[datetime]
+    prompt_shown: Mapped[str | None] = mapped_column(default=None)
+    private: Mapped[bool] = mapped_column(default=False)
+    spoiler: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[JobState] = mapped_column(default=JobState.ACCEPTED)
+    attempt: Mapped[int] = mapped_column(default=1)
+    last_seq: Mapped[int] = mapped_column(default=-1)
+    """The newest event of this attempt that was applied."""
+    stage: Mapped[Stage | None] = mapped_column(default=None)
+    step: Mapped[int] = mapped_column(default=0)
+    steps: Mapped[int | None] = mapped_column(default=None)
+    losses: Mapped[list[float]] = mapped_column(default_factory=list)
+    seconds_left: Mapped[float | None] = mapped_column(default=None)
+    sample_key: Mapped[str | None] = mapped_column(String(200), default=None)
+    failure: Mapped[FailureReason | None] = mapped_column(default=None)
+    started_at: Mapped[datetime | None] = mapped_column(default=None)
+    finished_at: Mapped[datetime | None] = mapped_column(default=None)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(default=None)
+    seconds: Mapped[float | None] = mapped_column(default=None)
+
+
+class Photo(Base):
+    """One photo of a training, cleaned and stored."""
+
+    __tablename__ = "photos"
+    __table_args__ = (UniqueConstraint("job_id", "position"),)
+
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True, init=False)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
+    position: Mapped[int]
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int]
+    height: Mapped[int]
+
+
+class Image(Base):
+    """A picture that a model drew: a result of imagining, or a sample that came with a training."""
+
+    __tablename__ = "images"
+    __table_args__ = (UniqueConstraint("job_id", "position"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), index=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"), index=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    seed: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
+    position: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Delivery(Base):
+    """A message that Discord has to show. Its id goes into the nonce, so it is never used twice."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("job_id", "kind"),
+        Index(None, "state", "not_before"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True, init=False)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    kind: Mapped[DeliveryKind]
+    channel_id: Mapped[int]
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    not_before: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    state: Mapped[DeliveryState] = mapped_column(default=DeliveryState.PENDING)
+    message_id: Mapped[int | None] = mapped_column(default=None)
+    webhook_token: Mapped[str | None] = mapped_column(default=None, repr=False)
+    """Edits a reply that only one person sees, for 15 minutes; cleared when the job's end is shown."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    dirty: Mapped[bool] = mapped_column(default=False)
+    """What is shown is older than the rows."""
+    revision: Mapped[int] = mapped_column(default=0)
+
+
+class OutboxEntry(Base):
+    """One attempt that Redis must come to know of."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (UniqueConstraint("job_id", "attempt"),)
+
+    id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True, init=False)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    attempt: Mapped[int]
+    queue: Mapped[str] = mapped_column(String(300))
+    request: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None] = mapped_column(default=None, index=True)
+
+
+class InboxEntry(Base):
+    """An event that was applied."""
+
+    __tablename__ = "inbox"
+
+    event_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
