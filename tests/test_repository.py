@@ -1,0 +1,91 @@
+"""The files around the code keep their promises to each other."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TEXT_SUFFIXES = {"", ".css", ".html", ".ini", ".js", ".json", ".mako", ".md", ".py", ".toml", ".txt", ".yml", ".yaml"}
+FOREIGN = re.compile(r"/work/|/root/|/home/|/opt/|/tmp/[a-z]|(?<!no-)\bsandbox", re.IGNORECASE)
+"""Paths and words that tell of the machine on which a file was written."""
+
+
+def normal(name: str) -> str:
+    """Spell a package's name as the package index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def dependencies() -> set[str]:
+    """Every package that pyproject.toml names."""
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    names = {normal(re.split(r"[\[<>=!~; ]", requirement)[0]) for group in groups for requirement in group}
+    return names - {PROJECT["name"]}
+
+
+def targets() -> set[str]:
+    """The Makefile's targets that a person calls."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+
+
+def tracked() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout: which files belong to the project is not known")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_at_most_ten_targets() -> None:
+    assert {"setup", "demo", "demo-once", "test", "lint", "bench"} <= targets()
+    assert len(targets()) <= 10
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", ".ci/run", "docs/running.md"])
+def test_documents_name_only_targets_that_exist(document: str) -> None:
+    named = set(re.findall(r"\bmake ([a-z][a-z-]*)", code_of(ROOT / document)))
+    assert named
+    assert named <= targets()
+
+
+def code_of(document: Path) -> str:
+    """What a document sets as code; all of it where it is a script."""
+    text = document.read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)) if document.suffix == ".md" else text
+
+
+def test_every_dependency_is_pinned() -> None:
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pins = {normal(name) for name in re.findall(r"^([\w.-]+)==\S+$", constraints, re.MULTILINE)}
+    assert dependencies() - pins == set()
+
+
+def test_every_dependency_is_explained() -> None:
+    document = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    explained = {normal(name) for name in re.findall(r"^\| \[?`?([\w.-]+)`?", document, re.MULTILINE)}
+    assert dependencies() - explained == set()
+    assert explained - dependencies() - {"package"} == set(), "explained, but no longer used"
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = [
+        f"{document.relative_to(ROOT)}: {link}"
+        for document in tracked()
+        if document.suffix == ".md"
+        for link in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", document.read_text(encoding="utf-8"))
+        if not (document.parent / link).exists()
+    ]
+    assert broken == []
+
+
+def test_the_project_speaks_of_itself_only() -> None:
+    foreign = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in tracked()
+        if file.suffix in TEXT_SUFFIXES and file != Path(__file__)
+        for match in FOREIGN.finditer(file.read_text(encoding="utf-8"))
+    ]
+    assert foreign == []
