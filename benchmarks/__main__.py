@@ -1,7 +1,7 @@
 """Runs every benchmark in its quick form and writes what they measured to `docs/benchmarks.md`.
 
-A benchmark is a module of this package, run by itself as `python -m benchmarks.NAME`, that prints one JSON object as its last
-line; a figure that it could not measure is null there, with a reason beside it.
+A benchmark is a module of this package, run by itself as `python -m benchmarks.NAME`, that prints one JSON object as
+its last line; a figure that it could not measure is null there, with a reason beside it.
 """
 
 import ast
