@@ -1,0 +1,280 @@
+"""People's requests: accepted in one transaction with all that belongs to them, looked up, cancelled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.contract import Adapter, ImagineRequest, JobKind, Quality, SubjectKind, TrainingOptions, TrainRequest
+from storage.deliveries import POST_GRACE
+from storage.errors import JobAlreadyEnded, ModelNotFound, ModelNotReady, NotYourJob, TooManyJobs, TrainingActive
+from storage.events import apply_event
+from storage.identifiers import choose_identifier
+from storage.models import free_name
+from storage.names import name_key, validate_name
+from storage.outcomes import fail_job, next_release, retry_job, stop_job
+from storage.people import ensure_owner
+from storage.schema import ACTIVE, WAITING, Delivery, DeliveryKind, Image, Job, Model, ModelStatus, Photo
+
+__all__ = [
+    "NewImagining",
+    "NewPhoto",
+    "NewTraining",
+    "accept_imagining",
+    "accept_training",
+    "active_jobs",
+    "apply_event",
+    "fail_job",
+    "find_job",
+    "pictures_of",
+    "queue_place",
+    "request_cancel",
+    "retry_job",
+]
+
+MAX_WAITING_IMAGININGS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewPhoto:
+    """A photo that is already in the blob store."""
+
+    key: str
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTraining:
+    """The ids are made by the caller, because the photos' keys carry them."""
+
+    job: str
+    model: str
+    interaction_id: int
+    owner_id: int
+    guild_id: int | None
+    channel_id: int
+    name: str
+    class_noun: str
+    subject_kind: SubjectKind
+    quality: Quality
+    photos: tuple[NewPhoto, ...]
+    base: str
+    seed: int
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewImagining:
+    job: str
+    interaction_id: int
+    owner_id: int
+    guild_id: int | None
+    channel_id: int
+    model: Model | None
+    prompt: str
+    """As the base model reads it: with the identifier and the class noun in place of the name."""
+    prompt_shown: str
+    negative_prompt: str = ""
+    count: int = 1
+    seed: int
+    steps: int | None = None
+    guidance_scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    base: str
+    private: bool = False
+    spoiler: bool = False
+    webhook_token: str | None = None
+
+
+async def accept_training(session: AsyncSession, new: NewTraining, at: datetime) -> Job:
+    """Promise a training: model, photos, job, card and outbox row. The same interaction twice is the same job.
+
+    Raises `InvalidName`, `NameTaken`, `TrainingActive`.
+    """
+    name = validate_name(new.name)
+    await ensure_owner(session, new.owner_id, at)
+    if (known := await _job_of_interaction(session, new.interaction_id)) is not None:
+        return known
+    for active in await active_jobs(session, new.owner_id):
+        if active.kind is JobKind.TRAIN:
+            raise TrainingActive(active.id)
+    await free_name(session, new.owner_id, name, at)
+    model = Model(
+        id=new.model,
+        owner_id=new.owner_id,
+        guild_id=new.guild_id,
+        name=name,
+        name_key=name_key(name),
+        class_noun=new.class_noun,
+        subject_kind=new.subject_kind,
+        identifier=choose_identifier(await _identifiers_in_use(session, new.owner_id)),
+        base=new.base,
+        photo_count=len(new.photos),
+        created_at=at,
+    )
+    session.add(model)
+    await session.flush()
+    job = Job(
+        id=new.job,
+        kind=JobKind.TRAIN,
+        owner_id=new.owner_id,
+        guild_id=new.guild_id,
+        channel_id=new.channel_id,
+        model_id=model.id,
+        interaction_id=new.interaction_id,
+        base=new.base,
+        request=_train_request(new, model).model_dump(mode="json"),
+        created_at=at,
+    )
+    await _add_job(session, job, at)
+    session.add_all(
+        Photo(
+            job_id=job.id,
+            model_id=model.id,
+            position=position,
+            key=photo.key,
+            sha256=photo.sha256,
+            width=photo.width,
+            height=photo.height,
+        )
+        for position, photo in enumerate(new.photos)
+    )
+    return job
+
+
+async def accept_imagining(
+    session: AsyncSession, new: NewImagining, at: datetime, limit: int = MAX_WAITING_IMAGININGS
+) -> Job:
+    """Promise pictures: job, card and outbox row. The same interaction twice is the same job.
+
+    Raises `ModelNotFound`, `ModelNotReady`, `TooManyJobs`.
+    """
+    await ensure_owner(session, new.owner_id, at)
+    if (known := await _job_of_interaction(session, new.interaction_id)) is not None:
+        return known
+    if sum(job.kind is JobKind.IMAGINE for job in await active_jobs(session, new.owner_id)) >= limit:
+        raise TooManyJobs(limit)
+    request = ImagineRequest(
+        job=new.job,
+        attempt=1,
+        base=new.base,
+        prompt=new.prompt,
+        negative_prompt=new.negative_prompt,
+        adapter=None if new.model is None else await _adapter(session, new.model.id),
+        count=new.count,
+        seed=new.seed,
+        steps=new.steps,
+        guidance_scale=new.guidance_scale,
+        width=new.width,
+        height=new.height,
+    )
+    job = Job(
+        id=new.job,
+        kind=JobKind.IMAGINE,
+        owner_id=new.owner_id,
+        guild_id=new.guild_id,
+        channel_id=new.channel_id,
+        model_id=None if new.model is None else new.model.id,
+        interaction_id=new.interaction_id,
+        base=new.base,
+        request=request.model_dump(mode="json"),
+        created_at=at,
+        prompt_shown=new.prompt_shown,
+        private=new.private,
+        spoiler=new.spoiler,
+    )
+    await _add_job(session, job, at, new.webhook_token)
+    return job
+
+
+async def find_job(session: AsyncSession, job_id: str) -> Job | None:
+    return await session.get(Job, job_id)
+
+
+async def active_jobs(session: AsyncSession, owner_id: int) -> Sequence[Job]:
+    """Return the person's jobs that have not ended, the oldest first."""
+    query = select(Job).where(Job.owner_id == owner_id, Job.state.in_(ACTIVE))
+    return (await session.scalars(query.order_by(Job.created_at, Job.id))).all()
+
+
+async def pictures_of(session: AsyncSession, job_id: str) -> Sequence[Image]:
+    """Return what the job drew, in its order."""
+    return (await session.scalars(select(Image).where(Image.job_id == job_id).order_by(Image.position))).all()
+
+
+async def queue_place(session: AsyncSession, job: Job) -> int:
+    """Return 1 for the job that comes next of its kind, and 0 for one that no longer waits."""
+    if job.state not in WAITING:
+        return 0
+    earlier = or_(Job.created_at < job.created_at, and_(Job.created_at == job.created_at, Job.id < job.id))
+    query = select(func.count()).select_from(Job)
+    before = query.where(Job.kind == job.kind, Job.base == job.base, Job.state.in_(WAITING), earlier)
+    return 1 + (await session.scalar(before) or 0)
+
+
+async def request_cancel(session: AsyncSession, job_id: str, asker_id: int, at: datetime) -> Job:
+    """Cancel at once what no worker has; ask for the rest. Raises `NotYourJob`, `JobAlreadyEnded`."""
+    job = await session.get(Job, job_id, with_for_update=True)
+    if job is None or job.owner_id != asker_id:
+        raise NotYourJob
+    if job.state.ended:
+        raise JobAlreadyEnded(job.state)
+    await stop_job(session, job, at)
+    return job
+
+
+async def _job_of_interaction(session: AsyncSession, interaction_id: int) -> Job | None:
+    return (await session.scalars(select(Job).where(Job.interaction_id == interaction_id))).one_or_none()
+
+
+async def _identifiers_in_use(session: AsyncSession, owner_id: int) -> Sequence[str]:
+    query = select(Model.identifier).where(Model.owner_id == owner_id, Model.deleted_at.is_(None))
+    return (await session.scalars(query)).all()
+
+
+def _train_request(new: NewTraining, model: Model) -> TrainRequest:
+    return TrainRequest(
+        job=new.job,
+        attempt=1,
+        model=model.id,
+        base=new.base,
+        identifier=model.identifier,
+        class_noun=new.class_noun,
+        subject_kind=new.subject_kind,
+        quality=new.quality,
+        photos=tuple(photo.key for photo in new.photos),
+        options=new.options,
+        seed=new.seed,
+    )
+
+
+async def _adapter(session: AsyncSession, model_id: str) -> Adapter:
+    """Return the files as they are now: since the person chose the model, it may have changed or gone."""
+    model = await session.get(Model, model_id)
+    if model is None or model.deleted_at is not None:
+        raise ModelNotFound
+    if model.status is not ModelStatus.READY or model.adapter_key is None or model.adapter_digest is None:
+        raise ModelNotReady(model.name)
+    return Adapter(model=model.id, key=model.adapter_key, digest=model.adapter_digest)
+
+
+async def _add_job(session: AsyncSession, job: Job, at: datetime, webhook_token: str | None = None) -> None:
+    session.add(job)
+    await session.flush()
+    session.add(
+        Delivery(
+            job_id=job.id,
+            kind=DeliveryKind.CARD,
+            channel_id=job.channel_id,
+            owner_id=job.owner_id,
+            not_before=at + POST_GRACE,
+            updated_at=at,
+            webhook_token=webhook_token,
+        )
+    )
+    session.add(next_release(job, at))

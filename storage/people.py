@@ -1,0 +1,32 @@
+"""Who uses the bot, and what they agreed to."""
+
+from datetime import datetime
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.database import insert_new
+from storage.schema import Consent, Owner
+
+
+async def ensure_owner(session: AsyncSession, owner_id: int, at: datetime) -> None:
+    """Know the person, and let no other transaction decide anything about them until this one ends."""
+    await insert_new(session, Owner, id=owner_id, created_at=at)
+    await session.get(Owner, owner_id, with_for_update=True)
+
+
+async def record_consent(
+    session: AsyncSession, owner_id: int, text_version: str, text_digest: str, interaction_id: int, at: datetime
+) -> None:
+    await ensure_owner(session, owner_id, at)
+    session.add(
+        Consent(
+            owner_id=owner_id, text_version=text_version, text_digest=text_digest, interaction_id=interaction_id, at=at
+        )
+    )
+
+
+async def has_consent(session: AsyncSession, owner_id: int, text_digest: str) -> bool:
+    """Tell whether the person agreed to this very text; an older wording does not count."""
+    agreed = exists().where(Consent.owner_id == owner_id, Consent.text_digest == text_digest)
+    return bool(await session.scalar(select(agreed)))
