@@ -212,6 +212,18 @@ class Job(Base):
     seconds: Mapped[float | None] = mapped_column(default=None)
 
 
+class Draft(Base):
+    """A training that waits for its owner's consent; the photos wait in the blob store."""
+
+    __tablename__ = "drafts"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Becomes the job's id."""
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"), index=True)
+    training: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Photo(Base):
     """One photo of a training, cleaned and stored."""
 
