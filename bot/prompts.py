@@ -8,6 +8,7 @@ import regex
 
 from storage.contract import MAX_PROMPT_CHARS
 from storage.errors import UserError
+from storage.names import name_key
 from storage.schema import Model
 
 LONGEST_NAME = 64
@@ -95,7 +96,7 @@ def tidy(text: str) -> str:
 
 def fold(name: str) -> str:
     """Return what two spellings of one name have in common: case, width and kind of apostrophe do not count."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).replace("’", "'")
+    return name_key(name).replace("’", "'")
 
 
 def find_names(words: str, keys: Collection[str]) -> Iterator[Span]:

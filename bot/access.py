@@ -1,0 +1,42 @@
+"""Who may press what. Every press asks here again: a button that is seen need not be the presser's."""
+
+from typing import Any
+
+import discord
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.errors import ModelNotFound, UserError
+from storage.models import find_own_model
+from storage.schema import Job, Model
+
+
+class NotYourModel(UserError):
+    """The message shows whose model it is, so naming the owner tells nothing new."""
+
+    def __init__(self, owner_id: int) -> None:
+        super().__init__("somebody else's model")
+        self.owner_id = owner_id
+
+
+class NotYourPicture(UserError):
+    def __init__(self, owner_id: int) -> None:
+        super().__init__("somebody else's picture")
+        self.owner_id = owner_id
+
+
+async def own_model(session: AsyncSession, model_id: str, presser_id: int) -> Model:
+    """Return the presser's model. Raises `NotYourModel`, or `ModelNotFound` when it is deleted."""
+    try:
+        return await find_own_model(session, model_id, presser_id)
+    except ModelNotFound:
+        model = await session.get(Model, model_id)
+        if model is None or model.deleted_at is not None:
+            raise
+        raise NotYourModel(model.owner_id) from None
+
+
+def check_may_delete(job: Job, interaction: discord.Interaction[Any]) -> None:
+    """Let whoever asked for a picture delete it, and whoever may delete messages here. Raises `NotYourPicture`."""
+    moderates = interaction.guild_id is not None and interaction.permissions.manage_messages
+    if job.owner_id != interaction.user.id and not moderates:
+        raise NotYourPicture(job.owner_id)
