@@ -1,7 +1,7 @@
 """What the bot and the workers agree on: wire messages, key names and limits.
 
-Every message is versioned JSON; an unknown version or field is refused, never guessed at. Arguments of queued tasks are ids
-alone: the request itself waits under `request_key`, so that nothing personal stands in the queue's logs.
+Every message is versioned JSON; an unknown version or field is refused, never guessed at. Arguments of queued tasks are
+ids alone: the request itself waits under `request_key`, so that nothing personal stands in the queue's logs.
 """
 
 from enum import StrEnum
@@ -18,7 +18,7 @@ MAX_SEED = 2**32 - 1
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """A uuid4 in hex: the only kind of name that appears in keys, queues and logs."""
-BlobKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+(/[a-z0-9_.-]+)+$", max_length=200)]
+BlobKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-][a-z0-9_.-]*)+$", max_length=200)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in hex."""
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
@@ -131,7 +131,7 @@ REQUEST: TypeAdapter[TrainRequest | ImagineRequest] = TypeAdapter(Request)
 
 
 class EventBase(Message):
-    """`(job, attempt, seq)` is unique and `seq` grows, so that an event is applied once and a late one is known as late."""
+    """`(job, attempt, seq)` is unique and `seq` grows: an event is applied once, and a late one is known as late."""
 
     job: Id
     attempt: int = Field(ge=1)

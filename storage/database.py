@@ -21,7 +21,7 @@ from storage.schema import Base
 
 READERS = 4
 BUSY_TIMEOUT_MS = 10_000
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 
 class Database:

@@ -11,8 +11,7 @@ DreambotError
 │   ├── TrainingActive     one training per person at a time
 │   └── TooManyJobs        the person has enough jobs waiting
 ├── InvalidBlobKey         a key that no part of the project makes
-├── BlobMissing            no blob under this key
-└── BlobCorrupt            the bytes are not those that were written
+└── BlobMissing            no blob under this key
 """
 # ruff: noqa: N818 - each name says what happened; the base classes say that it is an error
 
@@ -83,12 +82,6 @@ class InvalidBlobKey(DreambotError):
 
 
 class BlobMissing(DreambotError):
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-
-class BlobCorrupt(DreambotError):
     def __init__(self, key: str) -> None:
         super().__init__(key)
         self.key = key

