@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from storage.contract import BlobKey
 from storage.errors import BlobMissing, InvalidBlobKey
 
-__all__ = ["BlobEntry", "BlobMissing", "Blobs", "InvalidBlobKey"]
+__all__ = ["BlobEntry", "BlobMissing", "BlobStream", "Blobs", "InvalidBlobKey"]
 
 KEY: TypeAdapter[str] = TypeAdapter(BlobKey)
 CHUNK_BYTES = 1 << 20
@@ -33,6 +33,12 @@ class BlobEntry:
     key: str
     size: int
     modified: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobStream:
+    size: int
+    chunks: AsyncIterator[bytes]
 
 
 class Blobs:
@@ -92,6 +98,14 @@ class Blobs:
                 file.write(chunk)
         part.replace(path)
         return digest.hexdigest()
+
+    async def open_stream(self, key: str) -> BlobStream:
+        """Read a blob of any size piece by piece. Raises `BlobMissing`."""
+        try:
+            found = await obstore.get_async(self._store, _checked(key))
+        except FileNotFoundError as error:
+            raise BlobMissing(key) from error
+        return BlobStream(size=found.meta["size"], chunks=(bytes(chunk) async for chunk in found.stream(CHUNK_BYTES)))
 
     async def delete(self, key: str) -> None:
         """Delete the blob; one that is gone already is no error."""
