@@ -1,7 +1,7 @@
 """What the worker and its engine process say to each other: length-prefixed JSON over pipes, bytes by file.
 
-The engine reads and writes local paths alone; fetching from and storing to the blob store is the parent's part. Each frame is
-a four-byte big-endian length and that many bytes of UTF-8 JSON.
+The engine reads and writes local paths alone; fetching from and storing to the blob store is the parent's part. Each
+frame is a four-byte big-endian length and that many bytes of UTF-8 JSON.
 """
 
 import struct
@@ -143,7 +143,10 @@ class JobFailed(Frame):
     """For the worker's log; never shown to a person."""
 
 
-Report = Ready | Alive | Began | Progress | Sampled | Checkpointed | TrainingDone | ImaginingDone | JobCancelled | JobFailed
+JobReport = Began | Progress | Sampled | Checkpointed | TrainingDone | ImaginingDone | JobCancelled | JobFailed
+Report = Ready | Alive | JobReport
+LAST = (TrainingDone, ImaginingDone, JobCancelled, JobFailed)
+"""After one of these the engine says nothing more about the job."""
 REPORT: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="op")])
 
 

@@ -1,0 +1,194 @@
+"""Run a worker: settings -> Redis -> blobs -> engine -> queues. `dreambot worker` and `python -m gpu_worker` do it."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from enum import IntEnum
+from pathlib import Path
+
+from obstore.exceptions import BaseError as BlobStoreError
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, RedisError
+
+from gpu_worker.attempt import Station, run_attempt
+from gpu_worker.class_images import ClassImages
+from gpu_worker.engine_process import EngineBroken, EngineProcess, engine_command
+from gpu_worker.heartbeat import beat
+from gpu_worker.redis_client import OUTAGE, address, client
+from gpu_worker.settings import WorkerSettings, load_settings, unique_name
+from gpu_worker.tasks import Queues
+from gpu_worker.workspace import Workspace
+from storage.blobs import Blobs
+from storage.contract import JobKind, worker_key
+
+log = logging.getLogger("gpu_worker")
+
+REDIS_WAIT_SECONDS = 30.0
+"""How long a start waits for Redis, which may be starting itself."""
+
+# A stop takes less than 30 s in all: pictures are finished, trainings checkpointed, and both brought away.
+PICTURES_SECONDS = 8.0
+ENGINE_STOP_SECONDS = 12.0
+UPLOAD_SECONDS = 5.0
+
+
+class Exit(IntEnum):
+    """Exit codes, after sysexits.h, so that a supervisor can tell a wrong setting from an outage."""
+
+    OK = 0
+    UNAVAILABLE = 69
+    ENGINE_BROKEN = 70
+    SETTINGS = 78
+
+
+class CannotStart(Exception):
+    """Says in one line why the worker cannot start."""
+
+    def __init__(self, code: Exit, line: str) -> None:
+        super().__init__(line)
+        self.code = code
+
+
+def main(env_file: Path | None = None, engine: Sequence[str] | None = None) -> int:
+    """Run until stopped; returns the exit code. Every way to fail at the start is one line on stderr.
+
+    `engine` is the command that starts the engine; ours when none is given.
+    """
+    try:
+        settings = load_settings(env_file)
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        return asyncio.run(serve(settings, engine or engine_command(settings)))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        return _fail(Exit.SETTINGS, f"These settings are wrong: {wrong}")
+    except CannotStart as error:
+        return _fail(error.code, str(error))
+
+
+async def serve(settings: WorkerSettings, engine_command: Sequence[str]) -> Exit:
+    """Work until SIGTERM or Ctrl-C, or until the engine proves broken. Raises `CannotStart`."""
+    stopped = _on_signals()
+    async with contextlib.AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(_open_redis(settings.redis_url.get_secret_value(), stopped))
+        blobs, workspace = _open_folders(settings)
+        stack.callback(workspace.close)
+        name = unique_name(settings)
+        async with asyncio.TaskGroup() as group:
+            engine = EngineProcess(
+                engine_command,
+                start_seconds=settings.engine_start_seconds,
+                step_seconds=settings.engine_step_seconds,
+                on_ready=lambda ready: queues.open(ready and not stopped.done()),
+            )
+            station = Station(
+                name=name,
+                settings=settings,
+                redis=redis,
+                blobs=blobs,
+                engine=engine,
+                workspace=workspace,
+                class_images=ClassImages(blobs, engine, settings.cache_dir),
+            )
+            queues = Queues(settings, name, lambda *attempt: run_attempt(station, *attempt), group)
+            running = group.create_task(_keep_running(engine, stopped))
+            serving = [group.create_task(queues.serve(kind)) for kind in JobKind]
+            serving.append(group.create_task(beat(redis, name, settings, engine)))
+            log.info("worker %s serves base %s", name, settings.base)
+            code = await stopped
+            log.info("worker %s stops", name)
+            await hand_over(queues, engine)
+            for task in (*serving, running):
+                task.cancel()
+        await _say_farewell(redis, name)
+    return code
+
+
+async def hand_over(queues: Queues, engine: EngineProcess) -> None:
+    """Finish the pictures, checkpoint the trainings, and leave what is not done in the queue."""
+    queues.open(False)
+    await queues.settle(PICTURES_SECONDS, JobKind.IMAGINE)
+    await engine.stop(ENGINE_STOP_SECONDS)
+    await queues.settle(UPLOAD_SECONDS)
+    queues.drop()
+
+
+def _on_signals() -> "asyncio.Future[Exit]":
+    """Return what is done once the worker has been asked to stop."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[Exit] = loop.create_future()
+
+    def stop() -> None:
+        if not stopped.done():
+            stopped.set_result(Exit.OK)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return stopped
+
+
+async def _keep_running(engine: EngineProcess, stopped: "asyncio.Future[Exit]") -> None:
+    try:
+        await engine.run()
+    except EngineBroken as error:
+        log.critical("%s; the lines above say why", error)
+        if not stopped.done():
+            stopped.set_result(Exit.ENGINE_BROKEN)
+
+
+@contextlib.asynccontextmanager
+async def _open_redis(url: str, stopped: "asyncio.Future[Exit]") -> AsyncIterator[Redis]:
+    """Connect to Redis, with some patience at the start and endless patience later."""
+    try:
+        probe = client(url, patient=False)
+    except ValueError as error:
+        raise CannotStart(Exit.SETTINGS, f"REDIS_URL is no address of a Redis server: {error}") from None
+    async with probe:
+        await _wait_for_redis(probe, url, stopped)
+    async with client(url) as redis:
+        yield redis
+
+
+async def _wait_for_redis(probe: Redis, url: str, stopped: "asyncio.Future[Exit]") -> None:
+    deadline = asyncio.get_running_loop().time() + REDIS_WAIT_SECONDS
+    while not stopped.done():
+        try:
+            await probe.ping()
+            return
+        except AuthenticationError:
+            raise CannotStart(Exit.SETTINGS, f"Redis at {address(url)} refuses the password in REDIS_URL.") from None
+        except OUTAGE as error:
+            if asyncio.get_running_loop().time() > deadline:
+                line = f"Redis at {address(url)} does not answer ({type(error).__name__}). Start it, or set REDIS_URL."
+                raise CannotStart(Exit.UNAVAILABLE, line) from None
+            log.warning("waiting for Redis at %s", address(url))
+        await asyncio.sleep(1)
+
+
+def _open_folders(settings: WorkerSettings) -> tuple[Blobs, Workspace]:
+    try:
+        blobs = Blobs.open(settings.blob_url)
+    except (OSError, ValueError, BlobStoreError) as error:
+        raise CannotStart(Exit.SETTINGS, f"BLOB_URL cannot be opened: {error}") from None
+    try:
+        return blobs, Workspace(settings.cache_dir)
+    except OSError as error:
+        raise CannotStart(Exit.SETTINGS, f"CACHE_DIR cannot be used: {error}") from None
+
+
+async def _say_farewell(redis: Redis, name: str) -> None:
+    with contextlib.suppress(RedisError, OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await redis.delete(worker_key(name))
+
+
+def _fail(code: Exit, line: str) -> int:
+    print(line, file=sys.stderr)  # noqa: T201 - the last word before the exit
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""The engine's process: spawned, fed, watched, killed when a step hangs, and started again when it dies.
+
+The engine lives in a process of its own, so that a hung kernel, exhausted memory or a crash takes no queue consumer
+along. It ends with its parent, since its standard input closes then.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from gpu_worker.pipe import (
+    HEADER,
+    LAST,
+    MAX_FRAME_BYTES,
+    REPORT,
+    Alive,
+    Cancel,
+    Imagine,
+    JobCancelled,
+    JobFailed,
+    JobReport,
+    Order,
+    Ready,
+    Report,
+    Stop,
+    Train,
+    encode,
+)
+from gpu_worker.settings import WorkerSettings
+from storage.contract import FailureReason
+
+log = logging.getLogger(__name__)
+engine_log = logging.getLogger("gpu_worker.engine")
+
+MAX_FAILED_STARTS = 3
+MAX_RESTART_DELAY_SECONDS = 30.0
+WATCH_SECONDS = 1.0
+EXIT_SECONDS = 5.0
+"""How long a process may take to end once it has closed its pipe."""
+
+Stream = TypeVar("Stream", asyncio.StreamReader, asyncio.StreamWriter)
+
+
+class EngineBroken(Exception):
+    """The engine's process ends before its base model is loaded, again and again."""
+
+
+class EngineStopped(Exception):
+    """The engine was told to stop; what it had in work is left to another worker."""
+
+
+@dataclass
+class _Work:
+    order: Train | Imagine
+    sent: bool = False
+    reports: asyncio.Queue[JobReport | None] = field(default_factory=asyncio.Queue)
+
+
+def engine_command(settings: WorkerSettings) -> list[str]:
+    command = [sys.executable, "-m", "gpu_worker.engine", "serve", "--base", settings.base_source]
+    command += ["--device", settings.device, "--cache", str(settings.cache_dir.absolute())]
+    return command + (["--threads", str(settings.threads)] if settings.threads else [])
+
+
+class EngineProcess:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        start_seconds: float = 1800,
+        step_seconds: float = 300,
+        on_ready: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """Remember how to start the engine. `on_ready` hears True once the base is loaded and False once it is gone."""
+        self._command = command
+        self._start_seconds, self._step_seconds = start_seconds, step_seconds
+        self._on_ready = on_ready
+        self._process: Process | None = None
+        self._work: dict[str, _Work] = {}
+        self._quiet = 0.0  # seconds without a frame, as the watch counts them: it rests while we are frozen ourselves
+        self._stopping = False
+        self.about: Ready | None = None
+        """What the engine said when it was ready; None while there is none."""
+
+    async def run(self) -> None:
+        """Keep an engine running until `stop`; raises `EngineBroken` when it cannot even start."""
+        failed_starts, delay = 0, 0.0
+        while not self._stopping:
+            await asyncio.sleep(delay)
+            was_ready = await self._live()
+            failed_starts = 0 if was_ready else failed_starts + 1
+            if failed_starts == MAX_FAILED_STARTS and not self._stopping:
+                raise EngineBroken(f"the engine ended {failed_starts} times before its base model was loaded")
+            delay = 0.5 if was_ready else min(max(1.0, delay * 2), MAX_RESTART_DELAY_SECONDS)
+
+    async def perform(self, order: Train | Imagine) -> AsyncGenerator[JobReport, None]:
+        """Give the engine a job, once it is ready, and yield what it reports; the last report is one of `LAST`.
+
+        A dead engine is reported as `JobFailed`. Raises `EngineStopped` when the engine was told to stop.
+        """
+        job = order.request.job
+        if self._stopping:
+            raise EngineStopped(job)
+        work = self._work[job] = _Work(order)
+        try:
+            self._send_waiting()
+            while (report := await work.reports.get()) is not None:
+                yield report
+                if isinstance(report, LAST):
+                    return
+            raise EngineStopped(job)
+        finally:
+            del self._work[job]
+
+    def cancel(self, job: str) -> None:
+        """Ask the engine to end a job; its last report tells what came of it."""
+        work = self._work.get(job)
+        if work is None:
+            return
+        if work.sent:
+            self._send(Cancel(job=job))
+        else:
+            work.reports.put_nowait(JobCancelled(job=job))
+
+    async def stop(self, seconds: float) -> None:
+        """Let the engine checkpoint what trains and end; kill it when that takes longer than `seconds`."""
+        self._stopping = True
+        process = self._process
+        if process is None:
+            self._bury()
+        elif self.about is None:
+            self._kill("it is not needed any more")
+        else:
+            self._send(Stop())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await process.wait()
+            self._kill(f"it did not stop within {seconds:g} s")
+
+    async def _live(self) -> bool:
+        """Run one process until it ends; returns whether its base model was loaded."""
+        self._quiet = 0.0
+        self._process = process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+        )
+        log.info("engine started as process %d", process.pid)
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch())
+                group.create_task(_copy_log(_opened(process.stderr)))
+                await self._read(_opened(process.stdout))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(EXIT_SECONDS):
+                        await process.wait()
+                self._kill("it closed its pipe")
+                watch.cancel()
+            return self.about is not None
+        finally:
+            self._kill("the worker ends")
+            code = await process.wait()
+            log.log(logging.INFO if self._stopping else logging.ERROR, "engine ended with code %d", code)
+            self._bury()
+
+    async def _read(self, stdout: asyncio.StreamReader) -> None:
+        try:
+            while True:
+                (size,) = HEADER.unpack(await stdout.readexactly(HEADER.size))
+                if size > MAX_FRAME_BYTES:
+                    raise ValueError(f"a frame of {size} bytes")
+                report = REPORT.validate_json(await stdout.readexactly(size))
+                self._quiet = 0.0
+                self._dispatch(report)
+        except asyncio.IncompleteReadError:
+            return
+        except ValueError as error:
+            log.error("the engine sent what is no report: %s", error)
+
+    def _dispatch(self, report: Report) -> None:
+        if isinstance(report, Ready):
+            log.info("engine ready on %s, base %s", report.device, report.base_digest[:16])
+            self.about = report
+            self._send_waiting()
+            self._on_ready(True)
+        elif not isinstance(report, Alive) and (work := self._work.get(report.job)):
+            work.reports.put_nowait(report)
+
+    async def _watch(self) -> None:
+        """Kill the process when it is silent for too long while it has work or loads its base."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            self._quiet = self._quiet + WATCH_SECONDS if self._work or self.about is None else 0.0
+            limit = self._start_seconds if self.about is None else self._step_seconds
+            if self._quiet > limit:
+                self._kill(f"it said nothing for {limit:g} s")
+
+    def _send_waiting(self) -> None:
+        if self.about is None:
+            return
+        for work in self._work.values():
+            if not work.sent:
+                self._send(work.order)
+                work.sent = True
+
+    def _send(self, order: Order) -> None:
+        """Write a frame; frames are small and the pipe's buffer grows, so that nobody waits for a busy engine."""
+        if self._process is not None:
+            _opened(self._process.stdin).write(encode(order))
+
+    def _kill(self, why: str) -> None:
+        if self._process is not None and self._process.returncode is None:
+            log.warning("engine killed: %s", why)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _bury(self) -> None:
+        """Tell every job that was in work that its engine is gone; what was not sent yet waits for the next engine."""
+        was_ready, self.about, self._process = self.about is not None, None, None
+        if was_ready:
+            self._on_ready(False)
+        for job, work in self._work.items():
+            if self._stopping:
+                work.reports.put_nowait(None)
+            elif work.sent:
+                work.reports.put_nowait(JobFailed(job=job, reason=FailureReason.ENGINE_DIED))
+
+
+def _opened(stream: Stream | None) -> Stream:
+    if stream is None:
+        raise TypeError("the engine was started without a pipe")
+    return stream
+
+
+async def _copy_log(stderr: asyncio.StreamReader) -> None:
+    """Pass the engine's log on line by line; a progress bar's carriage return ends a line as well."""
+    rest = ""
+    while chunk := await stderr.read(1 << 16):
+        *lines, rest = re.split(r"[\r\n]+", rest + chunk.decode(errors="replace"))
+        for line in filter(None, lines):
+            engine_log.info("%s", line)
+    if rest:
+        engine_log.info("%s", rest)

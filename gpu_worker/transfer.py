@@ -1,0 +1,162 @@
+"""Bytes between the blob store and a job's folder: what the engine reads, and what it leaves.
+
+The engine sees local paths alone. Every file that has a digest is checked against it on its way in.
+"""
+
+import logging
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gpu_worker.pipe import Checkpointed, Imagine, ImaginingDone, PictureFile, Sampled, Train, TrainingDone
+from storage.blobs import BlobMissing, Blobs
+from storage.contract import (
+    Adapter,
+    BlobKey,
+    Digest,
+    FailureReason,
+    Imagined,
+    ImagineRequest,
+    Picture,
+    Trained,
+    TrainRequest,
+    adapter_key,
+    checkpoint_key,
+    download_key,
+    picture_key,
+    sample_key,
+)
+
+log = logging.getLogger(__name__)
+
+Request = TrainRequest | ImagineRequest
+
+
+class CannotFetch(Exception):
+    """Something that the job needs is missing or damaged."""
+
+    def __init__(self, reason: FailureReason, key: BlobKey) -> None:
+        super().__init__(f"{reason.value}: {key}")
+        self.reason = reason
+
+
+class CheckpointManifest(BaseModel):
+    """Stands beside a checkpoint and is written after it, so that a checkpoint with a manifest is whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    digest: Digest
+
+
+async def fetch_training(blobs: Blobs, request: TrainRequest, folder: Path) -> Train:
+    """Bring the photos and the newest checkpoint of an earlier attempt; raises `CannotFetch`."""
+    photos = [folder / f"photo-{position:02d}{Path(key).suffix}" for position, key in enumerate(request.photos)]
+    for key, path in zip(request.photos, photos, strict=True):
+        try:
+            await blobs.get_file(key, path)
+        except BlobMissing as error:
+            raise CannotFetch(FailureReason.PHOTOS_MISSING, key) from error
+    checkpoint = await _fetch_newest_checkpoint(blobs, request.job, folder)
+    return Train(request=request, photos=tuple(photos), checkpoint=checkpoint, folder=_engine_folder(folder))
+
+
+async def fetch_imagining(blobs: Blobs, request: ImagineRequest, folder: Path) -> Imagine:
+    """Bring the model's adapter; raises `CannotFetch`."""
+    adapter = None
+    if request.adapter is not None:
+        adapter = folder / "adapter.safetensors"
+        try:
+            digest = await blobs.get_file(request.adapter.key, adapter)
+        except BlobMissing as error:
+            raise CannotFetch(FailureReason.MODEL_MISSING, request.adapter.key) from error
+        if digest != request.adapter.digest:
+            raise CannotFetch(FailureReason.MODEL_CORRUPT, request.adapter.key)
+    return Imagine(request=request, adapter=adapter, folder=_engine_folder(folder))
+
+
+async def store_sample(blobs: Blobs, request: Request, report: Sampled) -> BlobKey:
+    key = sample_key(request.job, request.attempt, f"{report.step:06d}")
+    await blobs.put_file(key, report.path)
+    return key
+
+
+async def store_checkpoint(blobs: Blobs, request: Request, report: Checkpointed) -> BlobKey:
+    key = checkpoint_key(request.job, request.attempt, report.step)
+    await blobs.put_file(key, report.path)
+    await blobs.put(_manifest_key(key), CheckpointManifest(digest=report.digest).model_dump_json().encode())
+    return key
+
+
+async def store_result(blobs: Blobs, request: Request, done: TrainingDone | ImaginingDone) -> Trained | Imagined:
+    """Store what the job was for; raises `TypeError` when the engine answered with the other kind of result."""
+    if isinstance(request, TrainRequest) and isinstance(done, TrainingDone):
+        return await _store_trained(blobs, request, done)
+    if isinstance(request, ImagineRequest) and isinstance(done, ImaginingDone):
+        keys = [picture_key(request.job, request.attempt, position) for position in range(len(done.pictures))]
+        return Imagined(pictures=await _store_pictures(blobs, keys, done.pictures))
+    raise TypeError(f"{done.op} is no answer to a request to {request.kind.value}")
+
+
+async def drop_result(blobs: Blobs, request: Request) -> None:
+    """Delete what `store_result` stored."""
+    if isinstance(request, TrainRequest):
+        await drop(blobs, f"models/{request.model}/{request.job}/{request.attempt}")
+    else:
+        await drop(blobs, f"pictures/{request.job}/{request.attempt}")
+
+
+async def drop(blobs: Blobs, prefix: str) -> None:
+    """Delete every blob under `prefix`."""
+    for key in await blobs.list(prefix):
+        await blobs.delete(key)
+
+
+async def _store_trained(blobs: Blobs, request: TrainRequest, done: TrainingDone) -> Trained:
+    key = adapter_key(request.model, request.job, request.attempt)
+    download = download_key(request.model, request.job, request.attempt)
+    sample_keys = [sample_key(request.job, request.attempt, f"final-{n}") for n in range(len(done.samples))]
+    return Trained(
+        adapter=Adapter(model=request.model, key=key, digest=await blobs.put_file(key, done.adapter)),
+        adapter_bytes=done.adapter.stat().st_size,
+        download=download,
+        download_digest=await blobs.put_file(download, done.download),
+        steps=done.steps,
+        subject_score=done.subject_score,
+        samples=await _store_pictures(blobs, sample_keys, done.samples),
+    )
+
+
+async def _store_pictures(blobs: Blobs, keys: list[BlobKey], files: tuple[PictureFile, ...]) -> tuple[Picture, ...]:
+    for key, file in zip(keys, files, strict=True):
+        await blobs.put_file(key, file.path)
+    return tuple(
+        Picture(key=key, seed=file.seed, width=file.width, height=file.height)
+        for key, file in zip(keys, files, strict=True)
+    )
+
+
+async def _fetch_newest_checkpoint(blobs: Blobs, job: str, folder: Path) -> Path | None:
+    """Return the checkpoint with the most steps that is whole, if any."""
+    keys = set(await blobs.list(f"checkpoints/{job}"))
+    whole = [key for key in keys if _manifest_key(key) in keys]
+    path = folder / "checkpoint.safetensors"
+    for key in sorted(whole, key=lambda key: Path(key).name, reverse=True):
+        try:
+            manifest = CheckpointManifest.model_validate_json(await blobs.get(_manifest_key(key)))
+            if await blobs.get_file(key, path) == manifest.digest:
+                log.info("job %s goes on from step %s", job, Path(key).stem)
+                return path
+        except (BlobMissing, ValidationError):
+            pass
+        log.warning("job %s: a checkpoint does not match its digest and is left out", job)
+    return None
+
+
+def _manifest_key(checkpoint: BlobKey) -> BlobKey:
+    return f"{checkpoint}.json"
+
+
+def _engine_folder(folder: Path) -> Path:
+    path = folder / "engine"
+    path.mkdir()
+    return path
