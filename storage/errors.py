@@ -13,7 +13,6 @@ DreambotError
 ├── InvalidBlobKey         a key that no part of the project makes
 └── BlobMissing            no blob under this key
 """
-# ruff: noqa: N818 - each name says what happened; the base classes say that it is an error
 
 from enum import StrEnum
 

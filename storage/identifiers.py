@@ -1,7 +1,7 @@
 """The rare words that stand for a subject in prompts: DreamBooth's identifier (Ruiz et al. 2022, section 4.1).
 
-Each one is a single whole-word token in the vocabulary of CLIP, which the Stable Diffusion family reads prompts with, and
-of the demo base model; being rare, it carries little meaning that training would have to overwrite.
+Each one is a single whole-word token in the vocabulary of CLIP, which the Stable Diffusion family reads prompts with,
+and of the demo base model; being rare, it carries little meaning that training would have to overwrite.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ def choose_identifier(in_use: Collection[str]) -> str:
 
     Two subjects of one person can then stand in one prompt for as long as there are free identifiers.
     """
-    uses = {word: 0 for word in IDENTIFIERS}
+    uses = dict.fromkeys(IDENTIFIERS, 0)
     for word in in_use:
         if word in uses:
             uses[word] += 1
