@@ -45,7 +45,9 @@ class WorkerSettings(BaseSettings):
     imagine_window: int = Field(default=64, ge=1, le=1000, description="How many /imagine jobs are taken at once.")
     lease_seconds: float = Field(default=30, gt=0, description="A worker silent for so long has lost its jobs.")
     lease_renew_seconds: float = Field(default=10, gt=0, description="How often the worker says that it lives.")
-    train_timeout_seconds: float = Field(default=4 * 3600, gt=0, description="A longer training is given up.")
+    train_timeout_seconds: float = Field(
+        default=4 * 3600, gt=0, description="A training that takes longer is given up."
+    )
     imagine_timeout_seconds: float = Field(default=1800, gt=0, description="The same for /imagine, waiting included.")
     engine_start_seconds: float = Field(default=1800, gt=0, description="How long the base model may take to load.")
     engine_step_seconds: float = Field(default=300, gt=0, description="An engine whose step takes longer is restarted.")
