@@ -1,7 +1,8 @@
 """What commands and buttons work with. Built once by the composition root; nothing here is global."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -10,6 +11,9 @@ import discord
 from bot.settings import BotSettings
 from storage.blobs import Blobs
 from storage.database import Database
+
+DECODERS = 2
+"""How many people's photos are decoded at once."""
 
 
 class Queue(Protocol):
@@ -45,3 +49,4 @@ class Services:
     fetch: Callable[[discord.Attachment], Awaitable[bytes]] = read_attachment
     link: Callable[[str, str], str | None] = lambda _key, _filename: None
     """Signs a download link for (blob key, file name); None where the bot serves no files."""
+    decoders: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DECODERS))

@@ -1,12 +1,16 @@
-"""What the bot says that is longer than a label: every error in a person's words."""
+"""What the bot says that is longer than a label: every error in words, and people's own words made harmless."""
 
+import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from discord.utils import escape_markdown
-
 from bot.access import NotYourModel, NotYourPicture
+from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
+from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
+from bot.training import ChildAsSubject, DraftGone, InvalidClass
+from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason
 from storage.errors import (
     InvalidName,
     JobAlreadyEnded,
@@ -16,12 +20,74 @@ from storage.errors import (
     NameTaken,
     NotYourJob,
     TooManyJobs,
+    TrainingActive,
     UserError,
 )
-from storage.names import MAX_CHARS, MIN_CHARS
+from storage.names import MAX_CHARS
+from storage.schema import JobState
 
-QUOTE_CHARS = 300
-"""How much of a prompt a card shows; the pictures' alt text has more of it."""
+MARKUP = re.compile(r"([\\*_~|`<>#\-+\[\]()@:/])")
+JOINERS = "\u200c\u200d"
+"""Invisible, but parts of emoji and of several scripts."""
+
+NAME_PROBLEMS = {
+    NameProblem.EMPTY: "is missing",
+    NameProblem.TOO_SHORT: "is too short: it needs at least two characters",
+    NameProblem.TOO_LONG: "is too long",
+    NameProblem.CHARACTERS: "has characters that I cannot use: letters, digits, spaces, `_`, `-` and `'` are fine",
+}
+PHOTO_PROBLEMS = {
+    Problem.NOT_A_PHOTO: "is not a picture that I can read. Send JPEG, PNG, WebP, HEIC or AVIF.",
+    Problem.MOVING: "moves. Send a still picture, not a GIF or an animation.",
+    Problem.TOO_MANY_PIXELS: f"has too many pixels. Shrink it below {MAX_PIXELS // 10**6} megapixels.",
+    Problem.TOO_SMALL: f"is too small to learn from. Both sides need at least {MIN_SIDE} pixels.",
+    Problem.DAMAGED: "is damaged or cut off. Save or export it again.",
+    Problem.TOO_LARGE: "is too large a file. Save it smaller; JPEG is fine.",
+    Problem.GONE: "could not be fetched from Discord. Attach it once more.",
+}
+FAILURES = {
+    FailureReason.PHOTOS_MISSING: "The photos were no longer there. Please run `/train` with them again.",
+    FailureReason.MODEL_MISSING: "The model's file is no longer there. Please train it again.",
+    FailureReason.MODEL_CORRUPT: "The model's file is damaged. Please train it again.",
+    FailureReason.OUT_OF_MEMORY: "It did not fit into the graphics card's memory. A smaller size or batch may fit.",
+    FailureReason.DIVERGED: "Training ran out of hand twice. Try again with a lower learning rate or other photos.",
+    FailureReason.UNSAFE: "The pictures did not pass the safety check, so they are not shown. Try another prompt.",
+    FailureReason.UPGRADE: "The worker is of another version than I am. Please tell whoever runs this bot.",
+    FailureReason.ENGINE_DIED: "The worker broke down over it. Please try again.",
+    FailureReason.GAVE_UP: "Several workers tried and none came to an end. Please try again later.",
+}
+
+
+ENDINGS = {JobState.SUCCEEDED: "finished", JobState.FAILED: "failed", JobState.CANCELLED: "been cancelled"}
+
+
+def plain(words: str, limit: int = 300) -> str:
+    """Show a person's words as they are: one line, no markup, no mention, no link, nothing invisible."""
+    visible = "".join(
+        character
+        for character in " ".join(words.split())
+        if character in JOINERS or unicodedata.category(character)[0] != "C"
+    )
+    shown = visible if len(visible) <= limit else visible[: limit - 1].rstrip() + "…"
+    return MARKUP.sub(r"\\\1", shown)
+
+
+def quote(words: str, limit: int = 300) -> str:
+    """Show a prompt word for word: inside a code span neither mentions nor markup come alive."""
+    return f"`{cut(tidy(words).replace('`', 'ˋ'), limit)}`"
+
+
+def cut(words: str, limit: int) -> str:
+    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+
+
+def bold(name: str) -> str:
+    return f"**{plain(name)}**"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as a sentence does: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def our_fault(reference: str) -> str:
@@ -31,33 +97,33 @@ def our_fault(reference: str) -> str:
     )
 
 
-def bold(name: str) -> str:
-    return f"**{escape_markdown(name)}**"
+def why_failed(reason: FailureReason | None) -> str:
+    return FAILURES[reason or FailureReason.GAVE_UP]
 
 
-def quote(prompt: str, limit: int = QUOTE_CHARS) -> str:
-    """Show what a person typed as it is: inside a code span neither mentions nor markdown come alive."""
-    return f"`{cut(tidy(prompt).replace('`', 'ˋ'), limit)}`"
+def explain(error: UserError) -> str:
+    """Say what is wrong and what to do about it."""
+    return EXPLANATIONS[type(error)](error)
 
 
-def cut(words: str, limit: int) -> str:
-    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+def _too_few(error: TooFewPhotos) -> str:
+    copies = f", {error.same} of them a copy of another" if error.same else ""
+    return (
+        f"I need at least {MIN_PHOTOS} different photos, and these are {error.count}{copies}. "
+        "Run `/train` again with more; different angles, places and light are best."
+    )
 
 
-def listed(names: Sequence[str]) -> str:
-    """Join names as a sentence does: a, b and c."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def _refused(error: PhotosRefused) -> str:
+    lines = [f"Photo {position} {PHOTO_PROBLEMS[problem]}" for position, problem in error.problems]
+    return "\n".join([*lines, "Then run `/train` again with all the photos; I kept none of these."])
 
-
-NAME_PROBLEMS = {
-    NameProblem.EMPTY: "A model needs a name, such as rex.",
-    NameProblem.TOO_SHORT: f"That name is too short: a name has at least {MIN_CHARS} characters.",
-    NameProblem.TOO_LONG: f"That name is too long: {MAX_CHARS} characters fit.",
-    NameProblem.CHARACTERS: "A name is made of letters and digits of any language, spaces, and `_` `-` `'`.",
-}
 
 EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
-    InvalidName: lambda error: NAME_PROBLEMS[error.problem],
+    # names and models
+    InvalidName: lambda error: (
+        f"The name {NAME_PROBLEMS[error.problem]}. Two to {MAX_CHARS} characters, such as `rex`."
+    ),
     NameTaken: lambda error: (
         f"You have a model called {bold(error.name)} already. Choose another name, or rename that one in `/models`."
     ),
@@ -68,14 +134,19 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
         f"{bold(error.name)} is not ready: it is still training, or its training failed. `/models` tells which."
     ),
     NotYourModel: lambda error: f"That is <@{error.owner_id}>'s model, so only they can do this.",
-    NotYourJob: lambda _: "There is no such job of yours.",
-    JobAlreadyEnded: lambda _: "That job has ended already.",
-    TooManyJobs: lambda error: (
-        f"You have {error.limit} pictures in the making already. Ask again when one of them is done."
+    # training
+    InvalidClass: lambda error: (
+        f"The class {NAME_PROBLEMS[error.problem]}. Say in one or two words what the photos show: `dog`, `red teapot`."
     ),
-    NotYourPicture: lambda error: (
-        f"<@{error.owner_id}> asked for that picture, so only they or a moderator can delete it."
+    ChildAsSubject: lambda _: "I learn people only when they are adults. Pets, things and styles are always fine.",
+    TooFewPhotos: _too_few,
+    TooManyPhotos: lambda error: (
+        f"I learn from at most {MAX_PHOTOS} photos, and these are {error.count}. Choose the best ones."
     ),
+    PhotosRefused: _refused,
+    DraftGone: lambda _: "These photos are deleted, for they waited too long. Please run `/train` with them again.",
+    TrainingActive: lambda _: "You have a training under way. Wait for its end, or stop it with `/cancel`.",
+    # prompts and pictures
     EmptyPrompt: lambda _: "That prompt is empty. Say what to draw, for example `rex on the moon`.",
     PromptTooLong: lambda error: (
         f"That prompt is too long: {error.length:,} characters, with each name written out as the model knows it, "
@@ -88,9 +159,13 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     AmbiguousName: lambda error: (
         f"Several people share a model called {bold(error.name)} here. Pick the one you mean with the `model` option."
     ),
+    TooManyJobs: lambda error: (
+        f"You have {error.limit} pictures in the making already. Ask again when one of them is done."
+    ),
+    NotYourPicture: lambda error: (
+        f"<@{error.owner_id}> asked for that picture, so only they or a moderator can delete it."
+    ),
+    # jobs
+    NotYourJob: lambda _: "There is no such job of yours; only whoever started one can stop it.",
+    JobAlreadyEnded: lambda error: f"It is too late to stop that: it has already {ENDINGS[error.state]}.",
 }
-
-
-def explain(error: UserError) -> str:
-    """Say what is wrong and what to do about it."""
-    return EXPLANATIONS[type(error)](error)

@@ -12,6 +12,7 @@ from storage.outcomes import stop_job
 from storage.schema import Image, Job, Model, ModelStatus, Photo
 
 __all__ = [
+    "check_name_free",
     "count_own",
     "count_server",
     "delete_model",
@@ -87,15 +88,20 @@ async def model_of(session: AsyncSession, job: Job) -> Model | None:
     return None if job.model_id is None else await session.get(Model, job.model_id)
 
 
-async def free_name(session: AsyncSession, owner_id: int, name: str, at: datetime) -> None:
-    """Make sure that the owner may call a new model so. A failed training gives its name up. Raises `NameTaken`."""
+async def check_name_free(session: AsyncSession, owner_id: int, name: str) -> None:
+    """Raises `NameTaken` unless the owner may call a new model so. A failed training gives its name up."""
     holder = await _holder(session, owner_id, name)
-    if holder is None:
-        return
-    if holder.status is not ModelStatus.FAILED:
+    if holder is not None and holder.status is not ModelStatus.FAILED:
         raise NameTaken(holder.name)
-    holder.deleted_at = at
-    await session.flush()
+
+
+async def free_name(session: AsyncSession, owner_id: int, name: str, at: datetime) -> None:
+    """Take the name from a model whose training failed. Raises `NameTaken`."""
+    await check_name_free(session, owner_id, name)
+    holder = await _holder(session, owner_id, name)
+    if holder is not None:
+        holder.deleted_at = at
+        await session.flush()
 
 
 async def rename_model(session: AsyncSession, model_id: str, owner_id: int, name: str) -> Model:

@@ -1,0 +1,187 @@
+"""From what a person typed after /train to a job: checked, taken in, kept for consent or accepted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+import discord
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.consent import ConsentText
+from bot.intake import TakenIn, delete_photos, take_in
+from bot.services import Services
+from bot.subject_kinds import guess_kind, names_a_child
+from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
+from storage.drafts import drafts_before, keep_draft, take_draft
+from storage.errors import NameProblem, TrainingActive, UserError
+from storage.jobs import NewTraining, accept_training, active_jobs, find_job
+from storage.models import check_name_free, validate_name
+from storage.people import has_consent, record_consent
+from storage.schema import Job
+
+MAX_CLASS_CHARS = 40
+DRAFT_LIFE = timedelta(days=1)
+"""How long photos wait for their owner's consent."""
+
+
+class InvalidClass(UserError):
+    def __init__(self, problem: NameProblem) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+
+
+class ChildAsSubject(UserError):
+    """The class noun names a child; consent covers adults alone."""
+
+
+class DraftGone(UserError):
+    """The photos that waited for consent are deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a person wants trained, checked; all but the photos."""
+
+    name: str
+    class_noun: str
+    subject_kind: SubjectKind
+    quality: Quality
+    seed: int
+    options: TrainingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who asked, where, and by which interaction."""
+
+    id: int
+    guild_id: int | None
+    channel_id: int
+    interaction_id: int
+
+
+def check_class(class_noun: str) -> str:
+    """Return the class noun as prompts have it. Raises InvalidClass, ChildAsSubject."""
+    class_noun = " ".join(class_noun.lower().split())
+    if not class_noun:
+        raise InvalidClass(NameProblem.EMPTY)
+    if len(class_noun) > MAX_CLASS_CHARS:
+        raise InvalidClass(NameProblem.TOO_LONG)
+    if not any(map(str.isalpha, class_noun)) or not all(letter.isalnum() or letter in " -'" for letter in class_noun):
+        raise InvalidClass(NameProblem.CHARACTERS)
+    if names_a_child(class_noun):
+        raise ChildAsSubject
+    return class_noun
+
+
+def check_wish(
+    name: str, class_noun: str, kind: SubjectKind | None, quality: Quality, seed: int, options: TrainingOptions
+) -> Wish:
+    """Raises InvalidName, InvalidClass, ChildAsSubject."""
+    class_noun = check_class(class_noun)
+    return Wish(
+        name=validate_name(name),
+        class_noun=class_noun,
+        subject_kind=kind or guess_kind(class_noun),
+        quality=quality,
+        seed=seed,
+        options=options,
+    )
+
+
+async def check_may_begin(session: AsyncSession, owner_id: int, wish: Wish) -> None:
+    """Raises NameTaken, TrainingActive: what accepting would raise, before the person goes to any trouble."""
+    await check_name_free(session, owner_id, wish.name)
+    for job in await active_jobs(session, owner_id):
+        if job.kind is JobKind.TRAIN:
+            raise TrainingActive(job.id)
+
+
+async def agreed_already(session: AsyncSession, services: Services, owner_id: int) -> bool:
+    return await has_consent(session, owner_id, ConsentText.of(services.settings).digest)
+
+
+async def take_in_photos(
+    services: Services, wish: Wish, asker: Asker, attachments: Sequence[discord.Attachment]
+) -> tuple[NewTraining, TakenIn]:
+    """Store the photos of a training to be. Raises TooFewPhotos, TooManyPhotos, PhotosRefused."""
+    job = uuid4().hex
+    taken = await take_in(services, job, attachments)
+    training = NewTraining(
+        job=job,
+        model=uuid4().hex,
+        interaction_id=asker.interaction_id,
+        owner_id=asker.id,
+        guild_id=asker.guild_id,
+        channel_id=asker.channel_id,
+        name=wish.name,
+        class_noun=wish.class_noun,
+        subject_kind=wish.subject_kind,
+        quality=wish.quality,
+        photos=taken.photos,
+        base=services.base,
+        seed=wish.seed,
+        options=wish.options,
+    )
+    return training, taken
+
+
+async def accept(services: Services, training: NewTraining, *, agrees: bool) -> Job:
+    """Promise the training in one transaction, and consent with it. Raises NameTaken, TrainingActive, InvalidName."""
+    try:
+        async with services.database.write() as session:
+            if agrees:
+                await _note_consent(session, services, training.owner_id, training.interaction_id)
+            job = await accept_training(session, training, services.clock())
+    except UserError:
+        await delete_photos(services.blobs, training.photos)
+        raise
+    if job.id != training.job:  # the same interaction came twice
+        await delete_photos(services.blobs, training.photos)
+    services.queue.wake()
+    return job
+
+
+async def keep_for_consent(services: Services, training: NewTraining) -> None:
+    async with services.database.write() as session:
+        await keep_draft(session, training, services.clock())
+
+
+async def accept_draft(services: Services, draft_id: str, owner_id: int, interaction_id: int) -> Job:
+    """Begin what waited for consent; pressed twice, it is the same job. On any other error the draft goes on waiting.
+
+    Raises DraftGone, NameTaken, TrainingActive.
+    """
+    async with services.database.write() as session:
+        training = await take_draft(session, draft_id, owner_id)
+        if training is None:
+            job = await find_job(session, draft_id)
+            if job is None or job.owner_id != owner_id:
+                raise DraftGone
+            return job
+        await _note_consent(session, services, owner_id, interaction_id)
+        job = await accept_training(session, training, services.clock())
+    services.queue.wake()
+    return job
+
+
+async def drop_draft(services: Services, draft_id: str, owner_id: int) -> None:
+    """Delete what waits for consent; nothing when it is gone already."""
+    async with services.database.write() as session:
+        training = await take_draft(session, draft_id, owner_id)
+    if training is not None:
+        await delete_photos(services.blobs, training.photos)
+
+
+async def drop_old_drafts(services: Services) -> None:
+    """Delete the photos of everybody who has not agreed for `DRAFT_LIFE`."""
+    async with services.database.read() as session:
+        old = await drafts_before(session, services.clock() - DRAFT_LIFE)
+    for training in old:
+        await drop_draft(services, training.job, training.owner_id)
+
+
+async def _note_consent(session: AsyncSession, services: Services, owner_id: int, interaction_id: int) -> None:
+    text = ConsentText.of(services.settings)
+    await record_consent(session, owner_id, text.version, text.digest, interaction_id, services.clock())
