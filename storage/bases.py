@@ -1,6 +1,7 @@
-"""The base model's short name, by which the bot and its workers find each other's queues."""
+"""The base model's short name, by which the bot and its workers find each other's queues, and the sizes it draws in."""
 
 import re
+from enum import StrEnum
 from pathlib import PurePath
 
 DEMO = "demo"
@@ -20,3 +21,38 @@ def base_name(base_model: str) -> str:
     if not name:
         raise ValueError(f"{base_model!r} names no base model; give demo, a folder or a hub id")
     return name
+
+
+class Shape(StrEnum):
+    SQUARE = "square"
+    PORTRAIT = "portrait"
+    LANDSCAPE = "landscape"
+
+
+def shapes(base: str) -> tuple[Shape, ...]:
+    """Return the shapes that a base draws well: the demo base has only ever seen squares."""
+    return (Shape.SQUARE,) if base == DEMO else tuple(Shape)
+
+
+def picture_size(base: str, shape: Shape) -> tuple[int, int] | tuple[None, None]:
+    """Return width and height in pixels, 2:3 around the side that the base was trained at; the worker knows the square.
+
+    Raises `ValueError` when the base does not draw this shape.
+    """
+    if shape not in shapes(base):
+        raise ValueError(f"{base} does not draw {shape}")
+    side = native_side(base)
+    match shape:
+        case Shape.SQUARE:
+            return None, None
+        case Shape.PORTRAIT:
+            return side, side * 3 // 2
+        case Shape.LANDSCAPE:
+            return side * 3 // 2, side
+
+
+def native_side(base: str) -> int:
+    """Return the side in pixels that a base of the Stable Diffusion family was trained at."""
+    if base == DEMO:
+        return 64
+    return 768 if re.search(r"stable-diffusion-2(-1)?$", base) else 512

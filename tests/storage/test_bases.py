@@ -1,0 +1,35 @@
+"""The names and sizes of base models."""
+
+import pytest
+
+from storage.bases import Shape, base_name, native_side, picture_size, shapes
+
+
+@pytest.mark.parametrize(
+    ("base", "side"),
+    [
+        ("demo", 64),
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5", 512),
+        ("stabilityai/stable-diffusion-2-1", 768),
+        ("stabilityai/stable-diffusion-2", 768),
+        ("stabilityai/stable-diffusion-2-1-base", 512),
+        ("/models/my-own", 512),
+    ],
+)
+def test_native_sides(base: str, side: int) -> None:
+    assert native_side(base_name(base)) == side
+
+
+def test_a_square_is_left_to_the_worker() -> None:
+    assert picture_size("demo", Shape.SQUARE) == picture_size("sd-1.5", Shape.SQUARE) == (None, None)
+
+
+def test_other_shapes_keep_the_native_side() -> None:
+    assert picture_size("sd-1.5", Shape.PORTRAIT) == (512, 768)
+    assert picture_size("stabilityai-stable-diffusion-2-1", Shape.LANDSCAPE) == (1152, 768)
+
+
+def test_the_demo_base_draws_squares_alone() -> None:
+    assert shapes("demo") == (Shape.SQUARE,)
+    with pytest.raises(ValueError, match="demo does not draw portrait"):
+        picture_size("demo", Shape.PORTRAIT)
