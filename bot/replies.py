@@ -3,7 +3,7 @@
 import functools
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import discord
@@ -42,8 +42,8 @@ async def answer_error(interaction: discord.Interaction[Any], error: Exception) 
 
 
 def pressed(
-    callback: Callable[[Item, discord.Interaction[Any]], Awaitable[None]],
-) -> Callable[[Item, discord.Interaction[Any]], Awaitable[None]]:
+    callback: Callable[[Item, discord.Interaction[Any]], Coroutine[Any, Any, None]],
+) -> Callable[[Item, discord.Interaction[Any]], Coroutine[Any, Any, None]]:
     """Decorate the callback of a button or form, the loop top of a press: every error gets an answer."""
 
     @functools.wraps(callback)

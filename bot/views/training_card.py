@@ -1,0 +1,157 @@
+"""A training as people see it: one card that lives through the job, and the message at its end."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import discord
+from discord import ui
+
+from bot.text import bold, plain, why_failed
+from bot.views.cancel_button import CancelButton
+from bot.views.rendered import Rendered
+from storage.contract import Quality, Stage
+from storage.schema import ACTIVE, WAITING, Job, JobState, Model
+
+BAR_CELLS = 20
+SPARKS = "▁▂▃▄▅▆▇█"
+SPARK_CHARS = 24
+ALT_CHARS = 256
+
+STAGES = {
+    Stage.PREPARING: "Looking at the photos",
+    Stage.CLASS_IMAGES: "Drawing ordinary examples to compare with",
+    Stage.TRAINING: "Learning",
+    Stage.CHOOSING: "Choosing the best moment",
+    Stage.SAVING: "Saving",
+}
+COLOURS = {
+    JobState.SUCCEEDED: discord.Colour.green(),
+    JobState.FAILED: discord.Colour.red(),
+    JobState.CANCELLED: discord.Colour.light_grey(),
+}
+
+
+def render(
+    job: Job, model: Model, *, place: int = 0, worker_alive: bool = True, sample: discord.File | None = None
+) -> Rendered:
+    """Show a job as it stands. `place` counts from 1 while it waits; `sample` is its newest picture."""
+    words = [
+        f"### {plain(model.name)} · {plain(model.class_noun)}",
+        *_state(job, place, worker_alive),
+        _facts(job, model),
+    ]
+    card = _container(job, "\n".join(words))
+    files = []
+    if sample is not None and job.state in ACTIVE:
+        card.add_item(ui.MediaGallery(_item(sample, f"What the model draws at step {job.step}")))
+        files.append(sample)
+    if job.state in ACTIVE and job.cancel_requested_at is None:
+        card.add_item(ui.ActionRow(CancelButton(job.id)))
+    return Rendered(_layout(card), files)
+
+
+def render_result(
+    job: Job, model: Model, samples: Sequence[discord.File], buttons: Sequence[ui.Item[Any]] = ()
+) -> Rendered:
+    """Tell the owner how their training ended; the only message of a training that mentions anybody."""
+    if job.state is JobState.FAILED:
+        lines = [f"<@{job.owner_id}>, I could not learn {bold(model.name)}.", why_failed(job.failure)]
+        return Rendered(_layout(_container(job, "\n".join(lines))))
+    card = _container(job, f"<@{job.owner_id}>, {bold(model.name)} is ready.\n{_verdict(model.subject_score)}".rstrip())
+    if samples:
+        card.add_item(ui.MediaGallery(*(_item(file, f"{model.name}, drawn by the new model") for file in samples)))
+    card.add_item(ui.TextDisplay(f'Draw it anywhere: `/imagine prompt:"{model.name} on the moon"`'))
+    if buttons:
+        card.add_item(ui.ActionRow(*buttons))
+    return Rendered(_layout(card), list(samples))
+
+
+def bar(step: int, steps: int) -> str:
+    filled = min(BAR_CELLS, BAR_CELLS * step // max(steps, 1))
+    return "▰" * filled + "▱" * (BAR_CELLS - filled)
+
+
+def sparkline(losses: Sequence[float]) -> str:
+    """Draw a curve in one line of text, its newest part last."""
+    if len(losses) > SPARK_CHARS:
+        edges = [len(losses) * i // SPARK_CHARS for i in range(SPARK_CHARS + 1)]
+        losses = [sum(losses[a:b]) / (b - a) for a, b in pairwise(edges)]
+    low, high = min(losses), max(losses)
+    span = (high - low) or 1
+    return "".join(SPARKS[round((loss - low) / span * (len(SPARKS) - 1))] for loss in losses)
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _state(job: Job, place: int, worker_alive: bool) -> list[str]:
+    if job.state.ended:
+        return [_ending(job)]
+    if job.cancel_requested_at is not None:
+        return ["Stopping…"]
+    if job.state in WAITING:
+        return _waiting(job, place, worker_alive)
+    return _progress(job)
+
+
+def _ending(job: Job) -> str:
+    match job.state:
+        case JobState.SUCCEEDED:
+            took = f" in {duration(job.seconds)}" if job.seconds else ""
+            return f"Learned{took}."
+        case JobState.CANCELLED:
+            return "Cancelled."
+        case _:
+            return f"It did not work out. {why_failed(job.failure)}"
+
+
+def _waiting(job: Job, place: int, worker_alive: bool) -> list[str]:
+    again = ["The worker was lost; another goes on with it."] if job.attempt > 1 else []
+    line = "Next in line." if place <= 1 else f"Number {place} in line."
+    return [*again, line if worker_alive else f"{line} No worker is running right now; I keep your place."]
+
+
+def _progress(job: Job) -> list[str]:
+    lines = [STAGES[job.stage or Stage.PREPARING]]
+    if job.steps:
+        lines.append(f"{bar(job.step, job.steps)} step {job.step} of {job.steps}{_left(job.seconds_left)}")
+    if len(job.losses) > 1:
+        lines.append(f"loss {sparkline(job.losses)} {job.losses[-1]:.3f}")
+    return lines
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f" · about {duration(seconds)} left"
+
+
+def _facts(job: Job, model: Model) -> str:
+    quality = Quality(job.request["quality"])
+    return f"-# {model.photo_count} photos · {model.subject_kind} · {quality} quality · asked by <@{job.owner_id}>"
+
+
+def _verdict(score: float | None) -> str:
+    """Say the likeness in words: 0 is another individual of the class, 1 as alike as the photos are to each other."""
+    if score is None:
+        return ""
+    words = "a very good likeness" if score >= 0.8 else "a good likeness" if score >= 0.6 else "only a rough likeness"
+    advice = "" if score >= 0.6 else "; more photos from other sides may help"
+    return f"Score {score:.2f}: {words}{advice}."
+
+
+def _container(job: Job, words: str) -> ui.Container[ui.LayoutView]:
+    return ui.Container(ui.TextDisplay(words), accent_colour=COLOURS.get(job.state, discord.Colour.blurple()))
+
+
+def _layout(card: ui.Container[ui.LayoutView]) -> ui.LayoutView:
+    layout = ui.LayoutView(timeout=None)
+    layout.add_item(card)
+    return layout
+
+
+def _item(file: discord.File, description: str) -> discord.MediaGalleryItem:
+    return discord.MediaGalleryItem(file, description=description[:ALT_CHARS])
