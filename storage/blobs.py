@@ -128,6 +128,8 @@ class Blobs:
     async def entries(self, prefix: str) -> AsyncIterator[BlobEntry]:
         async for chunk in obstore.list(self._store, prefix):
             for found in chunk:
+                if not _is_key(found["path"]):  # somebody else's file
+                    continue
                 yield BlobEntry(key=found["path"], size=found["size"], modified=found["last_modified"])
 
     async def _settle(self, key: str) -> None:
@@ -137,10 +139,17 @@ class Blobs:
 
 
 def _checked(key: str) -> str:
+    if not _is_key(key):
+        raise InvalidBlobKey
+    return key
+
+
+def _is_key(text: str) -> bool:
     try:
-        return KEY.validate_python(key, strict=True)
+        KEY.validate_python(text)
     except ValidationError:
-        raise InvalidBlobKey from None
+        return False
+    return True
 
 
 async def _read(file: BinaryIO, digest: "hashlib._Hash") -> AsyncIterator[bytes]:

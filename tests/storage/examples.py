@@ -1,0 +1,118 @@
+"""Requests and events as tests need them."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import uuid4
+
+from storage.contract import (
+    Adapter,
+    Done,
+    Imagined,
+    Picture,
+    Quality,
+    SubjectKind,
+    Trained,
+    adapter_key,
+    download_key,
+    photo_key,
+    picture_key,
+    sample_key,
+)
+from storage.database import Database
+from storage.jobs import NewImagining, NewPhoto, NewTraining, accept_imagining, accept_training
+from storage.schema import Job, Model
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+ANN, BOB = 1001, 1002
+GUILD, CHANNEL = 500, 600
+BASE = "demo"
+
+_interactions = count(9_000_000)
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def new_training(owner: int = ANN, name: str = "rex", interaction: int | None = None) -> NewTraining:
+    job = uuid4().hex
+    return NewTraining(
+        job=job,
+        model=uuid4().hex,
+        interaction_id=next(_interactions) if interaction is None else interaction,
+        owner_id=owner,
+        guild_id=GUILD,
+        channel_id=CHANNEL,
+        name=name,
+        class_noun="dog",
+        subject_kind=SubjectKind.PET,
+        quality=Quality.FAST,
+        photos=tuple(NewPhoto(key=photo_key(job, n), sha256="0" * 64, width=64, height=64) for n in range(3)),
+        base=BASE,
+        seed=7,
+    )
+
+
+def new_imagining(owner: int = ANN, model: Model | None = None, interaction: int | None = None) -> NewImagining:
+    return NewImagining(
+        job=uuid4().hex,
+        interaction_id=next(_interactions) if interaction is None else interaction,
+        owner_id=owner,
+        guild_id=GUILD,
+        channel_id=CHANNEL,
+        model=model,
+        prompt="a photo of sks dog on the moon",
+        prompt_shown="rex on the moon",
+        seed=7,
+        base=BASE,
+    )
+
+
+async def accepted_training(database: Database, owner: int = ANN, name: str = "rex", at: datetime = NOW) -> Job:
+    async with database.write() as session:
+        return await accept_training(session, new_training(owner, name), at)
+
+
+async def accepted_imagining(
+    database: Database, owner: int = ANN, model: Model | None = None, at: datetime = NOW
+) -> Job:
+    async with database.write() as session:
+        return await accept_imagining(session, new_imagining(owner, model), at, limit=1000)
+
+
+def trained(job: Job, seq: int = 99) -> Done:
+    """The last event of a training that went well."""
+    model = str(job.model_id)
+    return Done(
+        job=job.id,
+        attempt=job.attempt,
+        seq=seq,
+        seconds=42,
+        trained=Trained(
+            adapter=Adapter(model=model, key=adapter_key(model, job.id, job.attempt), digest="a" * 64),
+            adapter_bytes=1000,
+            download=download_key(model, job.id, job.attempt),
+            download_digest="b" * 64,
+            steps=400,
+            subject_score=0.8,
+            samples=tuple(
+                Picture(key=sample_key(job.id, job.attempt, f"final-{n}"), seed=n, width=64, height=64)
+                for n in range(2)
+            ),
+        ),
+    )
+
+
+def imagined(job: Job, seq: int = 99) -> Done:
+    """The last event of an imagining that went well."""
+    picture = Picture(key=picture_key(job.id, job.attempt, 0), seed=7, width=64, height=64)
+    return Done(job=job.id, attempt=job.attempt, seq=seq, seconds=3, imagined=Imagined(pictures=(picture,)))
