@@ -1,0 +1,75 @@
+"""The engine's command line: `serve` for the worker, `train` and `generate` for use on its own."""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from storage.contract import MAX_PHOTOS, MIN_PHOTOS, Quality, SubjectKind, TrainingOptions
+
+DEMO_BASE = Path(__file__).parent.parent / "demo_bundle" / "base"
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s engine %(levelname)s %(message)s")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it would tell of image processors that nobody here uses
+    import torch  # after the arguments: it takes seconds, and `--help` should not
+
+    from gpu_worker.engine import alone, serve
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    match arguments.command:
+        case "serve":
+            serve.serve(arguments.base, arguments.device, arguments.cache)
+        case "train":
+            alone.train_folder(arguments)
+        case "generate":
+            alone.generate(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--base", default=str(DEMO_BASE), help="folder or hub id of the base model (default: the demo base)"
+    )
+    shared.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    shared.add_argument(
+        "--cache", type=Path, default=Path("data/cache"), help="folder for class images that jobs share"
+    )
+    shared.add_argument("--threads", type=int, help="CPU threads to compute with (default: PyTorch's choice)")
+
+    parser = argparse.ArgumentParser(prog="python -m gpu_worker.engine", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("serve", parents=[shared], help="work on orders from stdin (the worker starts this)")
+
+    train = commands.add_parser("train", parents=[shared], help="learn a subject from a folder of photos")
+    train.add_argument("--photos", type=Path, required=True, help=f"folder with {MIN_PHOTOS} to {MAX_PHOTOS} photos")
+    train.add_argument("--class", dest="class_noun", required=True, help='what the subject is, such as "dog"')
+    train.add_argument("--out", type=Path, required=True, help="folder for the adapter, the download and the samples")
+    train.add_argument("--identifier", default="sks", help="the rare word that will stand for the subject")
+    train.add_argument("--kind", type=SubjectKind, default=SubjectKind.PET, choices=list(SubjectKind))
+    train.add_argument("--quality", type=Quality, default=Quality.GOOD, choices=list(Quality))
+    train.add_argument("--seed", type=int, default=0)
+    for name, field in TrainingOptions.model_fields.items():
+        kind = float if "float" in str(field.annotation) else int
+        train.add_argument(f"--{name.replace('_', '-')}", type=kind, help="(default: the recipe's)")
+
+    generate = commands.add_parser("generate", parents=[shared], help="draw pictures")
+    generate.add_argument("--prompt", required=True)
+    generate.add_argument("--negative", default="")
+    generate.add_argument(
+        "--adapter", type=Path, help="an adapter.safetensors that `train` made; none draws the plain base"
+    )
+    generate.add_argument("--out", type=Path, required=True)
+    generate.add_argument("--count", type=int, default=4)
+    generate.add_argument("--seed", type=int)
+    generate.add_argument("--steps", type=int)
+    generate.add_argument("--guidance", type=float)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

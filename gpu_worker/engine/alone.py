@@ -1,0 +1,70 @@
+"""The engine on its own, without bot or worker: train on a folder of photos, draw with the result."""
+
+import argparse
+import secrets
+import sys
+import uuid
+
+from gpu_worker import pipe
+from gpu_worker.engine.adapters import file_digest
+from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.imagining_job import imagine
+from gpu_worker.engine.loop import Work
+from gpu_worker.engine.resident import Resident
+from gpu_worker.engine.training_job import train
+from storage.contract import MAX_SEED, Adapter, ImagineRequest, TrainingOptions, TrainRequest
+
+PHOTO_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+
+
+def train_folder(arguments: argparse.Namespace) -> None:
+
+    photos = tuple(sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    job = uuid.uuid4().hex
+    request = TrainRequest(
+        job=job,
+        attempt=1,
+        model=job,
+        base="local",
+        identifier=arguments.identifier,
+        class_noun=arguments.class_noun,
+        subject_kind=arguments.kind,
+        quality=arguments.quality,
+        photos=tuple(f"photos/local/{place}.png" for place in range(len(photos))),
+        options=TrainingOptions(**{name: getattr(arguments, name) for name in TrainingOptions.model_fields}),
+        seed=arguments.seed,
+    )
+    order = pipe.Train(request=request, photos=photos, folder=arguments.out)
+    _show(train(Resident(load_base(arguments.base, arguments.device)), order, arguments.cache))
+
+
+def generate(arguments: argparse.Namespace) -> None:
+
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    job = uuid.uuid4().hex
+    adapter = None
+    if arguments.adapter:
+        adapter = Adapter(model=job, key="models/local", digest=file_digest(arguments.adapter))
+    request = ImagineRequest(
+        job=job,
+        attempt=1,
+        base="local",
+        prompt=arguments.prompt,
+        negative_prompt=arguments.negative,
+        adapter=adapter,
+        count=arguments.count,
+        seed=secrets.randbelow(MAX_SEED + 1) if arguments.seed is None else arguments.seed,
+        steps=arguments.steps,
+        guidance_scale=arguments.guidance,
+    )
+    order = pipe.Imagine(request=request, adapter=arguments.adapter, folder=arguments.out)
+    _show(imagine(Resident(load_base(arguments.base, arguments.device)), order))
+
+
+def _show(work: Work) -> None:
+    """Print each report as a line of JSON."""
+    for report in work:
+        if report is not None:
+            sys.stdout.write(report.model_dump_json(exclude={"job"}) + "\n")
+            sys.stdout.flush()

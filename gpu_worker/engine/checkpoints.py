@@ -1,0 +1,65 @@
+"""Checkpoints of a training in progress: one safetensors file with all tensors, and where it stands in the header.
+
+The header names the training by a digest of everything that decides its result; a checkpoint of another training, or of
+another base, is refused rather than continued.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from gpu_worker.engine.files import write_tensors
+
+HEADER = "dreambot"
+
+
+class CheckpointRefused(Exception):
+    """The file is damaged, or belongs to another training."""
+
+
+class Position(BaseModel):
+    """Where a training stands."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = 1
+    training: str
+    """`training_digest` of the training."""
+    step: int
+    losses: tuple[float, ...]
+    best_step: int | None = None
+    best_score: float | None = None
+
+
+def training_digest(*parts: str) -> str:
+    """Digest what decides a training's result: base, photos, prompts, recipe, seed."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def save_checkpoint(path: Path, position: Position, tensors: dict[str, Tensor]) -> None:
+    on_cpu = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    write_tensors(path, on_cpu, {"format": "pt", HEADER: position.model_dump_json()})
+
+
+def load_checkpoint(path: Path, training: str) -> tuple[Position, dict[str, Tensor]]:
+    """Read a checkpoint of the training with this digest. Raises `CheckpointRefused`."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            position = Position.model_validate_json((file.metadata() or {}).get(HEADER, "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, ValidationError) as problem:
+        raise CheckpointRefused(f"{path.name} cannot be read as a checkpoint") from problem
+    if position.training != training:
+        raise CheckpointRefused(f"{path.name} belongs to another training")
+    return position, tensors
+
+
+def prune(folder: Path, keep: Sequence[Path]) -> None:
+    """Delete the checkpoints in `folder` other than those to keep."""
+    for path in folder.glob("checkpoint-*.safetensors"):
+        if path not in keep:
+            path.unlink()

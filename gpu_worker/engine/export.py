@@ -1,0 +1,93 @@
+"""The adapter as a download: the kohya layout, which A1111/Forge, ComfyUI, InvokeAI and diffusers all load.
+
+Names are the diffusers paths with dots turned into underscores, behind `lora_unet_` or `lora_te_text_model_`; each
+layer has `lora_down`, `lora_up` and `alpha` (kohya-ss/sd-scripts, networks/lora.py). Transformers 5 dropped
+`text_model.` from the text encoder's paths, other programs still expect it, so it is put back. Header: `ss_*` as in
+sd-scripts' train_network.py and ModelSpec 1.0.1 (github.com/Stability-AI/ModelSpec).
+"""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from gpu_worker.engine.adapters import AdapterFile
+from gpu_worker.engine.base_model import BaseModel, Family
+from gpu_worker.engine.files import write_tensors
+from gpu_worker.engine.prompts import subject_words
+from gpu_worker.engine.recipes import Recipe
+
+_ARCHITECTURE = {Family.SD1: "stable-diffusion-v1/lora", Family.SD2: "stable-diffusion-v2/lora"}
+_BASE_VERSION = {Family.SD1: "sd_v1", Family.SD2: "sd_v2"}
+
+
+def save_kohya(path: Path, adapter: AdapterFile, base: BaseModel, recipe: Recipe, photos: int, seed: int) -> None:
+    """Write `adapter` in the kohya layout, in fp16, with its trigger phrase and hashes in the header."""
+    tensors = kohya_tensors(adapter)
+    write_tensors(path, tensors, _header(adapter, base, recipe, photos, seed) | _hashes(tensors))
+
+
+def kohya_tensors(adapter: AdapterFile) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for name, (down, up) in adapter.weights.items():
+        flat = kohya_name(name)
+        tensors[f"{flat}.lora_down.weight"] = down.to("cpu", torch.float16).contiguous()
+        kernel = [1] * (down.dim() - 2)  # the up part of a convolution is a 1x1 convolution
+        tensors[f"{flat}.lora_up.weight"] = up.to("cpu", torch.float16).reshape(*up.shape, *kernel).contiguous()
+        tensors[f"{flat}.alpha"] = torch.tensor(float(down.shape[0]), dtype=torch.float16)
+    return tensors
+
+
+def kohya_name(layer: str) -> str:
+    """Turn `unet.mid_block.x.to_q` into `lora_unet_mid_block_x_to_q`, and likewise for the text encoder."""
+    network, path = layer.split(".", 1)
+    prefix = {"unet": "lora_unet", "text_encoder": "lora_te_text_model"}[network]
+    return f"{prefix}_{re.sub(r'^text_model[.]', '', path).replace('.', '_')}"
+
+
+def _header(adapter: AdapterFile, base: BaseModel, recipe: Recipe, photos: int, seed: int) -> dict[str, str]:
+    header = adapter.header
+    trigger = subject_words(header.identifier, header.class_noun)
+    rank = str(header.rank)
+    return {
+        "format": "pt",
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": rank,
+        "ss_network_alpha": rank,
+        "ss_network_args": json.dumps({"conv_dim": rank, "conv_alpha": rank}),
+        "ss_base_model_version": _BASE_VERSION.get(base.family, "other"),
+        "ss_v2": str(base.family is Family.SD2),
+        "ss_output_name": trigger.replace(" ", "-"),
+        "ss_tag_frequency": json.dumps({"photos": {trigger: photos}}),
+        "ss_num_train_images": str(photos),
+        "ss_steps": str(header.steps),
+        "ss_learning_rate": str(recipe.learning_rate),
+        "ss_text_encoder_lr": str(recipe.text_learning_rate),
+        "ss_resolution": f"({base.resolution}, {base.resolution})",
+        "ss_seed": str(seed),
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": _ARCHITECTURE.get(base.family, "stable-diffusion-v1/lora"),
+        "modelspec.implementation": "diffusers",
+        "modelspec.title": trigger,
+        "modelspec.date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "modelspec.trigger_phrase": trigger,
+        "modelspec.usage_hint": f'Write "{trigger}" in the prompt where the subject should be.',
+        "modelspec.resolution": f"{base.resolution}x{base.resolution}",
+        "modelspec.prediction_type": "epsilon" if base.prediction_type == "epsilon" else "v",
+    }
+
+
+def _hashes(tensors: dict[str, Tensor]) -> dict[str, str]:
+    """Return the two hashes by which other programs know the same weights under different headers."""
+    body = save(tensors, {})
+    data = body[8 + int.from_bytes(body[:8], "little") :]
+    legacy = body[0x100000 : 0x100000 + 0x10000]
+    return {
+        "sshs_model_hash": hashlib.sha256(data).hexdigest(),
+        "sshs_legacy_hash": hashlib.sha256(legacy).hexdigest()[:8],
+    }

@@ -1,0 +1,25 @@
+"""Writing tensors so that a reader, or a crash, never sees half a file."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file beside its place, flush it to the disk, then move it there in one step."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file(dict(tensors), unfinished, dict(metadata))
+    _flush(unfinished)
+    unfinished.replace(path)
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

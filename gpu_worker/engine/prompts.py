@@ -1,0 +1,48 @@
+"""The prompts of DreamBooth training: instance, class and scene prompts, in plain English."""
+
+import re
+
+from storage.contract import SubjectKind
+
+_VOWEL_SOUND = re.compile(
+    r"(?!uni|use|usu|eur|ewe|one\b|once\b|u[bfkst][aeiou])([aeiou]|hour|heir|honest)", re.IGNORECASE
+)
+
+SCENES = (
+    "on the moon",
+    "at the beach",
+    "in a forest",
+    "in the snow",
+    "in a city",
+    "in the desert",
+    "in space",
+    "in a room",
+)
+"""Places for sample pictures and scene prompts; any base of the family knows them."""
+
+
+def with_article(noun: str) -> str:
+    """Put the right indefinite article before a noun: a dog, an elephant, a unicorn, an hourglass."""
+    return f"an {noun}" if _VOWEL_SOUND.match(noun) else f"a {noun}"
+
+
+def subject_words(identifier: str, class_noun: str) -> str:
+    """Return what stands for the subject in any prompt, such as "sks dog": also the trigger phrase of downloads."""
+    return f"{identifier} {class_noun}"
+
+
+def instance_prompt(identifier: str, class_noun: str, kind: SubjectKind) -> str:
+    words = subject_words(identifier, class_noun)
+    return f"a picture in {words} style" if kind is SubjectKind.STYLE else f"a photo of {words}"
+
+
+def class_prompt(class_noun: str, kind: SubjectKind) -> str:
+    return f"a picture in {class_noun} style" if kind is SubjectKind.STYLE else f"a photo of {with_article(class_noun)}"
+
+
+def sample_prompts(identifier: str, class_noun: str, kind: SubjectKind) -> list[str]:
+    """Return fixed prompts for sample pictures: the plain one first, then the subject in new places."""
+    words = subject_words(identifier, class_noun)
+    if kind is SubjectKind.STYLE:
+        return [f"{thing} in {words} style" for thing in ("a house", "a tree", "a cat", "a boat")]
+    return [instance_prompt(identifier, class_noun, kind)] + [f"{words} {scene}" for scene in SCENES[:3]]

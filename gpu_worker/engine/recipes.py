@@ -1,0 +1,123 @@
+"""Recipes: how to train each kind of subject on each family of base, as data.
+
+A person chooses a kind and a quality and needs to know nothing else; `TrainingOptions` override single numbers.
+Learning rates hold for alpha = rank.
+"""
+
+from dataclasses import dataclass, replace
+
+from gpu_worker.engine.base_model import Family
+from gpu_worker.engine.sampling import Sampler
+from storage.contract import Quality, SubjectKind, TrainingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    learning_rate: float
+    text_learning_rate: float
+    """0 lets the text encoder rest, and its embeddings are then computed once."""
+    rank: int
+    batch_size: int
+    """Instance views a step; as many class images come with them while the prior has weight."""
+    prior_weight: float
+    class_images: int
+    views_per_photo: int
+    """How often each photo is seen in all; the steps follow from it."""
+    least_steps: int
+    most_steps: int
+    warmup_steps: int = 10
+    gradient_clip: float = 1.0
+    weight_decay: float = 1e-2
+    min_snr: float | None = 5.0
+    """Gamma of min-SNR weighting (Hang et al. 2023, arXiv 2303.09556); 5 is the paper's own choice."""
+    ema: float | None = None
+    """Decay of the moving average of the adapter that is published in place of the last step's weights."""
+    candidates: int = 4
+    """How many points of the training are drawn and, with an embedder at hand, scored; the best is published."""
+    steps: int = 0
+    sampler: Sampler
+
+    @property
+    def prior(self) -> bool:
+        return self.prior_weight > 0 and self.class_images > 0
+
+
+# The demo base: measured with benchmarks/main_job.py on its own three sample subjects, five photos each.
+_DEMO = Recipe(
+    learning_rate=1.5e-3,
+    text_learning_rate=5e-4,
+    rank=16,
+    batch_size=4,
+    prior_weight=1.0,
+    class_images=32,
+    views_per_photo=160,
+    least_steps=200,
+    most_steps=400,
+    sampler=Sampler(steps=25, guidance_scale=4.0),
+)
+
+# Stable Diffusion 1.x and 2.x. Rank 16 with 1e-4 for the U-Net and 1e-5 for the text encoder: cloneofsimo/lora README,
+# where batch 1 is meant; we see 4 photos a step and take twice the rate (square-root scaling). 100 views a photo, at
+# least 400 in all: diffusers examples/dreambooth/README.md (400-500 steps for 4-6 photos). Prior weight 1 with 100
+# class images: same.
+_SD = Recipe(
+    learning_rate=2e-4,
+    text_learning_rate=2e-5,
+    rank=16,
+    batch_size=4,
+    prior_weight=1.0,
+    class_images=100,
+    views_per_photo=100,
+    least_steps=125,
+    most_steps=300,
+    sampler=Sampler(steps=30, guidance_scale=7.5),
+)
+
+
+def _recipe(family: Family, kind: SubjectKind) -> Recipe:
+    if family is Family.DEMO:
+        # A style has no single look to keep apart from its class: capacity down and no prior, as in the larger
+        # families.
+        return replace(_DEMO, rank=8, class_images=0) if kind is SubjectKind.STYLE else _DEMO
+    match kind:
+        case SubjectKind.PET:
+            return _SD
+        case SubjectKind.OBJECT:
+            return replace(_SD, views_per_photo=90, most_steps=250)
+        case SubjectKind.PERSON:
+            # huggingface.co/blog/dreambooth: faces want a lower rate, 800-1200 steps, the prior and the text encoder.
+            return replace(
+                _SD, learning_rate=1e-4, views_per_photo=135, least_steps=200, most_steps=375, class_images=200
+            )
+        case SubjectKind.STYLE:
+            # Low capacity and no class images, so that content stays with the prompt: B-LoRA (arXiv 2403.14572), kohya
+            # guides.
+            return replace(_SD, rank=8, class_images=0, views_per_photo=80, least_steps=200)
+
+
+_LENGTH = {Quality.FAST: 0.6, Quality.GOOD: 1.0, Quality.BEST: 1.6}
+"""Training length by quality, as a share of the recipe's."""
+
+
+def choose_recipe(
+    family: Family, kind: SubjectKind, quality: Quality, photos: int, options: TrainingOptions | None = None
+) -> Recipe:
+    """Return the recipe for a subject with the steps worked out, and with what the person set by hand put in."""
+    chosen = options or TrainingOptions()
+    recipe = _recipe(family, kind)
+    changes = {
+        "learning_rate": chosen.learning_rate,
+        "rank": chosen.rank,
+        "batch_size": chosen.batch_size,
+        "prior_weight": chosen.prior_weight,
+        "class_images": chosen.class_images,
+    }
+    recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+    wanted = recipe.views_per_photo * photos / recipe.batch_size
+    steps = round(min(max(wanted, recipe.least_steps), recipe.most_steps) * _LENGTH[quality])
+    return replace(recipe, steps=chosen.steps or steps)
+
+
+def default_sampler(family: Family) -> Sampler:
+    """Return how pictures are drawn when nobody says otherwise."""
+    return (_DEMO if family is Family.DEMO else _SD).sampler

@@ -1,0 +1,201 @@
+"""Slot LoRA: the low-rank adapters of many people, resident in one frozen model.
+
+Every adapted layer computes `y = base(x) + strength[b] * up[slot[b]] @ (down[slot[b]] @ x)` for sample b of a batch, so
+that each sample may belong to another person (LoRA: Hu et al. 2021, arXiv 2106.09685; many adapters in one batch:
+Punica, arXiv 2310.18547). The rows of all people are stacked in a `Bank`; slot 0 is all zeros and means "the plain
+base". Putting a person in is an in-place copy. Alpha equals the rank throughout, so the scale is folded into `up`.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+UNET_LAYERS = re.compile(
+    r"(attentions\.\d+\.(proj_in|proj_out|transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2)))"
+    r"|resnets\.\d+\.conv[12])$"
+)
+TEXT_LAYERS = re.compile(r"(self_attn\.(q_proj|k_proj|v_proj|out_proj)|mlp\.fc[12])$")
+
+Weights = Mapping[str, tuple[Tensor, Tensor]]
+"""One person's adapter by layer name: `down` [r, in, ...] and `up` [out, r]."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which slot each sample of the batch uses, and how strongly."""
+
+    bank: "Bank"
+    slots: Tensor
+    """[B] int64."""
+    strength: Tensor | None
+    """[B]; None means 1 for all."""
+    only: int | None
+    """The one slot that the whole batch shares, when it does: a plain matrix product is then enough."""
+
+    def scaled(self, hidden: Tensor) -> Tensor:
+        """Multiply the shrunk activations [B, ...] by each sample's strength."""
+        return hidden if self.strength is None else hidden * self.strength.view(-1, *[1] * (hidden.dim() - 1))
+
+
+class Slots:
+    """The slot layers of a model's networks and the assignment that they all read."""
+
+    def __init__(self) -> None:
+        self.layers: dict[str, SlotLayer] = {}
+        self.current: Assignment | None = None
+
+    def install(self, prefix: str, network: nn.Module, layers: re.Pattern[str]) -> None:
+        """Replace, in place, the linear and convolution layers of `network` whose names end as `layers` says.
+
+        Layers are named `prefix.path.in.the.network`, as in diffusers' adapter files.
+        """
+        chosen = [
+            (name, module)
+            for name, module in network.named_modules()
+            if layers.search(name) and isinstance(module, nn.Linear | nn.Conv2d)
+        ]
+        for name, module in chosen:
+            full_name = f"{prefix}.{name}"
+            layer = (
+                SlotConv2d(self, full_name, module)
+                if isinstance(module, nn.Conv2d)
+                else SlotLinear(self, full_name, module)
+            )
+            self.layers[full_name] = layer
+            network.set_submodule(name, layer)
+
+    @contextmanager
+    def use(self, bank: "Bank", slots: Sequence[int], strength: Sequence[float] | None = None) -> Iterator[None]:
+        """Give sample b of every batch inside the block slot `slots[b]`; `[slot]` alone serves batches of any size."""
+        only = slots[0] if len(set(slots)) == 1 else None
+        before = self.current
+        self.current = Assignment(
+            bank,
+            torch.tensor(slots, device=bank.device),
+            None if strength is None else torch.tensor(strength, device=bank.device, dtype=bank.dtype),
+            only,
+        )
+        try:
+            yield
+        finally:
+            self.current = before
+
+
+class Bank:
+    """Stacked adapters: for every layer `down` [N, r, in, ...] and `up` [N, out, r]."""
+
+    def __init__(self, slots: Slots, *, size: int, rank: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.layers = slots.layers
+        self.size, self.rank, self.device, self.dtype = size, rank, device, dtype
+        self.down: dict[str, Tensor] = {}
+        self.up: dict[str, Tensor] = {}
+        for name, layer in slots.layers.items():
+            self.down[name] = torch.zeros(size, rank, *layer.in_shape, device=device, dtype=dtype)
+            self.up[name] = torch.zeros(size, layer.out_features, rank, device=device, dtype=dtype)
+
+    @torch.no_grad()
+    def load(self, slot: int, weights: Weights) -> None:
+        """Put a person into `slot`, in place; layers that the adapter lacks and ranks above its own become zero.
+
+        Raises ValueError for slot 0, an unknown layer, a shape that does not fit, or a rank above the bank's.
+        """
+        self._check(slot, weights)
+        for name in self.layers:
+            self.down[name][slot].zero_()
+            self.up[name][slot].zero_()
+            if name in weights:
+                down, up = weights[name]
+                rank = down.shape[0]
+                self.down[name][slot, :rank].copy_(down)
+                self.up[name][slot, :, :rank].copy_(up)
+
+    @torch.no_grad()
+    def start(self, slot: int, rank: int, generator: torch.Generator) -> None:
+        """Begin a new adapter in `slot`: `down` uniform as in PEFT, `up` zero, so that the model is unchanged."""
+        self._check(slot, {})
+        for name in self.layers:
+            self.down[name][slot].zero_()
+            self.up[name][slot].zero_()
+            row = self.down[name][slot, :rank]
+            bound = 1 / math.sqrt(row[0].numel())  # kaiming uniform with a = sqrt(5)
+            row.copy_(torch.empty(row.shape).uniform_(-bound, bound, generator=generator))
+
+    @torch.no_grad()
+    def read(self, slot: int, rank: int) -> dict[str, tuple[Tensor, Tensor]]:
+        """Copy a person's adapter out, cut to `rank`; layers whose `up` is all zero (never trained) are left out."""
+        rows = {n: (self.down[n][slot, :rank].clone(), self.up[n][slot, :, :rank].clone()) for n in self.layers}
+        return {name: (down, up) for name, (down, up) in rows.items() if bool(up.any())}
+
+    def _check(self, slot: int, weights: Weights) -> None:
+        if not 0 < slot < self.size:
+            raise ValueError(f"slot {slot} is not one of 1..{self.size - 1}; slot 0 stays empty")
+        for name, (down, up) in weights.items():
+            layer = self.layers.get(name)
+            if layer is None:
+                raise ValueError(f"the base has no layer {name}")
+            rank = down.shape[0]
+            if tuple(down.shape[1:]) != layer.in_shape or tuple(up.shape) != (layer.out_features, rank):
+                raise ValueError(f"{name} has shapes {tuple(down.shape)} and {tuple(up.shape)}, not those of the base")
+            if rank > self.rank:
+                raise ValueError(f"rank {rank} is above the bank's {self.rank}")
+
+
+class SlotLayer(nn.Module):
+    """A frozen layer and its share of the slots; subclasses know how to apply it."""
+
+    def __init__(self, slots: Slots, name: str, base: nn.Module, in_shape: tuple[int, ...], out_features: int) -> None:
+        super().__init__()
+        self.slots, self.name, self.base = slots, name, base
+        self.in_shape, self.out_features = in_shape, out_features
+
+    def rows(self, use: Assignment) -> tuple[Tensor, Tensor]:
+        """Return `down` and `up` of the batch's one slot, or stacked by sample when there are several."""
+        chosen = use.slots if use.only is None else use.only
+        return use.bank.down[self.name][chosen], use.bank.up[self.name][chosen]
+
+
+class SlotLinear(SlotLayer):
+    def __init__(self, slots: Slots, name: str, base: nn.Linear) -> None:
+        super().__init__(slots, name, base, (base.in_features,), base.out_features)
+
+    def forward(self, x: Tensor) -> Tensor:  # [B, ..., in] -> [B, ..., out]
+        y = self.base(x)
+        use = self.slots.current
+        if use is None:
+            return y
+        down, up = self.rows(use)
+        if use.only is not None:
+            hidden = F.linear(x, down)  # [B, ..., r]
+            return y + F.linear(use.scaled(hidden), up)
+        hidden = torch.bmm(x.reshape(x.shape[0], -1, x.shape[-1]), down.transpose(1, 2))  # [B, T, r]
+        return y + torch.bmm(use.scaled(hidden), up.transpose(1, 2)).reshape(y.shape)
+
+
+class SlotConv2d(SlotLayer):
+    def __init__(self, slots: Slots, name: str, base: nn.Conv2d) -> None:
+        super().__init__(slots, name, base, (base.in_channels, *base.kernel_size), base.out_channels)
+        self.stride, self.padding, self.dilation = base.stride, base.padding, base.dilation
+
+    def forward(self, x: Tensor) -> Tensor:  # [B, in, H, W] -> [B, out, H', W']
+        y = self.base(x)
+        use = self.slots.current
+        if use is None:
+            return y
+        down, up = self.rows(use)
+        hidden = use.scaled(self.shrink(x, down, use).flatten(2))  # [B, r, H'W']
+        return y + torch.matmul(up, hidden).reshape(y.shape)
+
+    def shrink(self, x: Tensor, down: Tensor, use: Assignment) -> Tensor:
+        """Convolve each sample with its own kernels by making every sample a group of one convolution."""
+        if use.only is not None:
+            return F.conv2d(x, down, None, self.stride, self.padding, self.dilation)
+        batch, rank = down.shape[:2]
+        x, kernels = x.reshape(1, -1, *x.shape[2:]), down.flatten(0, 1)
+        grouped = F.conv2d(x, kernels, None, self.stride, self.padding, self.dilation, groups=batch)
+        return grouped.reshape(batch, rank, *grouped.shape[2:])
