@@ -9,7 +9,7 @@ import regex
 from storage.contract import MAX_PROMPT_CHARS
 from storage.errors import UserError
 from storage.names import name_key
-from storage.schema import Model
+from storage.schema import Model, ModelStatus
 
 LONGEST_NAME = 64
 """Characters that a name may fill in a prompt; case folding can double what was typed."""
@@ -89,6 +89,14 @@ def read_prompt(prompt: str, models: Sequence[Model], asker_id: int, chosen: Mod
     return Reading(words, model)
 
 
+def read_negative(prompt: str) -> str:
+    """Raises `PromptTooLong`."""
+    words = tidy(prompt)
+    if len(words) > MAX_PROMPT_CHARS:
+        raise PromptTooLong(len(words))
+    return words
+
+
 def tidy(text: str) -> str:
     """Compose accents, drop what cannot be seen and join lines, so that equal-looking prompts are equal."""
     return " ".join(UNSEEN.sub(" ", unicodedata.normalize("NFC", text)).split())
@@ -113,22 +121,30 @@ def find_names(words: str, keys: Collection[str]) -> Iterator[Span]:
                 break
 
 
-def _named(words: str, models: Sequence[Model], asker_id: int) -> Model | None:
-    by_key: dict[str, list[Model]] = {}
+def pick(name: str, models: Sequence[Model], asker_id: int) -> Model | None:
+    """Return the model of this name: the asker's own before a shared one. Raises `AmbiguousName`.
+
+    A model of their own whose training failed comes last, for it cannot draw.
+    """
+    by_rank: dict[int, list[Model]] = {}
     for model in models:
-        by_key.setdefault(fold(model.name), []).append(model)
-    found = list(dict.fromkeys(span.key for span in find_names(words, by_key)))
+        if fold(model.name) == fold(name):
+            own, failed = model.owner_id == asker_id, model.status is ModelStatus.FAILED
+            by_rank.setdefault(2 if failed else 0 if own else 1, []).append(model)
+    if not by_rank:
+        return None
+    first = by_rank[min(by_rank)]
+    if len(first) > 1:
+        raise AmbiguousName(first[0].name)
+    return first[0]
+
+
+def _named(words: str, models: Sequence[Model], asker_id: int) -> Model | None:
+    names = {fold(model.name): model.name for model in reversed(models)}
+    found = list(dict.fromkeys(span.key for span in find_names(words, names)))
     if len(found) > 1:
-        raise SeveralSubjects([by_key[key][0].name for key in found])
-    return _own_first(by_key[found[0]], asker_id) if found else None
-
-
-def _own_first(same_name: Sequence[Model], asker_id: int) -> Model:
-    own = [model for model in same_name if model.owner_id == asker_id]
-    candidates = own or same_name
-    if len(candidates) > 1:
-        raise AmbiguousName(candidates[0].name)
-    return candidates[0]
+        raise SeveralSubjects([names[key] for key in found])
+    return pick(found[0], models, asker_id) if found else None
 
 
 def _with_subject(words: str, model: Model, *, chosen: bool) -> str:

@@ -97,6 +97,12 @@ def our_fault(reference: str) -> str:
     )
 
 
+def in_line(place: int, *, worker_alive: bool) -> str:
+    """Say how a job waits; `place` counts from 1."""
+    line = "Next in line." if place <= 1 else f"Number {place} in line."
+    return line if worker_alive else f"{line} No worker is running right now; I keep your place."
+
+
 def why_failed(reason: FailureReason | None) -> str:
     return FAILURES[reason or FailureReason.GAVE_UP]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import Adapter, ImagineRequest, JobKind, Quality, SubjectKind, TrainingOptions, TrainRequest
@@ -26,6 +26,7 @@ __all__ = [
     "accept_training",
     "active_jobs",
     "apply_event",
+    "delete_pictures",
     "fail_job",
     "find_job",
     "pictures_of",
@@ -205,6 +206,11 @@ async def active_jobs(session: AsyncSession, owner_id: int) -> Sequence[Job]:
 async def pictures_of(session: AsyncSession, job_id: str) -> Sequence[Image]:
     """Return what the job drew, in its order."""
     return (await session.scalars(select(Image).where(Image.job_id == job_id).order_by(Image.position))).all()
+
+
+async def delete_pictures(session: AsyncSession, job_id: str) -> list[str]:
+    """Forget what the job drew; return the keys of the blobs to delete after the commit."""
+    return list(await session.scalars(delete(Image).where(Image.job_id == job_id).returning(Image.key)))
 
 
 async def queue_place(session: AsyncSession, job: Job) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, plain, why_failed
+from bot.text import bold, in_line, plain, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from storage.contract import Quality, Stage
@@ -112,8 +112,7 @@ def _ending(job: Job) -> str:
 
 def _waiting(job: Job, place: int, worker_alive: bool) -> list[str]:
     again = ["The worker was lost; another goes on with it."] if job.attempt > 1 else []
-    line = "Next in line." if place <= 1 else f"Number {place} in line."
-    return [*again, line if worker_alive else f"{line} No worker is running right now; I keep your place."]
+    return [*again, in_line(place, worker_alive=worker_alive)]
 
 
 def _progress(job: Job) -> list[str]:

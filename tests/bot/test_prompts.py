@@ -1,5 +1,6 @@
 """Prompts: which model they mean, and what the engine reads."""
 
+import itertools
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from bot.prompts import (
     tidy,
 )
 from storage.contract import MAX_PROMPT_CHARS, SubjectKind
-from storage.schema import Model
+from storage.schema import Model, ModelStatus
 
 ADA, BEN, CLEO = 1, 2, 3
 
@@ -158,6 +159,14 @@ def test_two_shared_models_of_one_name_need_a_choice() -> None:
     assert read_prompt("rex", shared, ADA, chosen=shared[1]).model is shared[1]
 
 
+def test_a_failed_model_stands_back() -> None:
+    failed, shared = model("rex"), model("rex", owner_id=BEN)
+    failed.status = ModelStatus.FAILED
+
+    assert read_prompt("rex", [failed, shared], ADA).model is shared
+    assert read_prompt("rex", [failed], ADA).model is failed
+
+
 @pytest.mark.parametrize("prompt", ["", "   ", "\n\u202e\u200b"])
 def test_nothing_to_draw(prompt: str) -> None:
     with pytest.raises(EmptyPrompt):
@@ -195,7 +204,7 @@ def test_a_name_between_spaces_is_always_found(before: str, name: str, after: st
     spans = list(find_names(words, {fold(name)}))
 
     assert any(fold(words[span.start : span.end]) == fold(name) for span in spans)
-    assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(spans))
 
 
 @given(st.text(max_size=200), st.lists(names.filter(bool), max_size=5, unique_by=fold))
