@@ -84,9 +84,7 @@ class BaseModel:
     @cached_property
     def alphas_cumprod(self) -> Tensor:
         """The noise schedule [train timesteps]: the share of signal power left at each timestep."""
-        scheduler = DDPMScheduler.from_config(self.scheduler_config)
-        assert isinstance(scheduler, DDPMScheduler)
-        return scheduler.alphas_cumprod.to(self.device)
+        return DDPMScheduler.from_config(self.scheduler_config).alphas_cumprod.to(self.device)
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """Return token ids [B, L], cut and padded to the text encoder's length."""

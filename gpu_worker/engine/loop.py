@@ -51,14 +51,10 @@ class EngineLoop:
         self.pictures: deque[Job] = deque()
         self.trainings: deque[Job] = deque()
         self.training_is_due = False
-        self.stopping = False
         self.last_sign = 0.0
 
     def run(self) -> None:
-        while not self.stopping:
-            self._take_orders(wait=not (self.pictures or self.trainings))
-            if self.stopping:
-                break
+        while self._take_orders(wait=not (self.pictures or self.trainings)):
             self._show_life()
             if self.trainings and (self.training_is_due or not self.pictures):
                 self.training_is_due = False
@@ -74,16 +70,22 @@ class EngineLoop:
             self.send(pipe.Alive())
             self.last_sign = time.monotonic()
 
-    def _take_orders(self, *, wait: bool) -> None:
-        while not self.stopping:
+    def _take_orders(self, *, wait: bool) -> bool:
+        """Take what has come, or wait for something to come; False when it is time to end."""
+        while True:
             try:
                 order = self.orders.get(block=wait)
             except queue.Empty:
-                return
+                return True
+            if order is None:
+                return False
+            if isinstance(order, pipe.Stop):
+                self._save_trainings()
+                return False
             self._take(order)
             wait = False
 
-    def _take(self, order: pipe.Order | None) -> None:
+    def _take(self, order: pipe.Train | pipe.Imagine | pipe.Cancel) -> None:
         match order:
             case pipe.Train():
                 self.trainings.append(Job(order.request.job, train(self.model, order, self.cache)))
@@ -91,11 +93,6 @@ class EngineLoop:
                 self.pictures.append(Job(order.request.job, imagine(self.model, order)))
             case pipe.Cancel():
                 self._cancel(order.job)
-            case pipe.Stop():
-                self._save_trainings()
-                self.stopping = True
-            case None:
-                self.stopping = True
 
     def _cancel(self, job_id: str) -> None:
         """Drop a job. One that is unknown, because it has just ended, is left at its own last report."""

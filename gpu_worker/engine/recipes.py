@@ -35,6 +35,7 @@ class Recipe:
     candidates: int = 4
     """How many points of the training are drawn and, with an embedder at hand, scored; the best is published."""
     steps: int = 0
+    """Optimiser steps; 0 until `choose_recipe` has worked them out."""
     sampler: Sampler
 
     @property
@@ -103,19 +104,11 @@ def choose_recipe(
     family: Family, kind: SubjectKind, quality: Quality, photos: int, options: TrainingOptions | None = None
 ) -> Recipe:
     """Return the recipe for a subject with the steps worked out, and with what the person set by hand put in."""
-    chosen = options or TrainingOptions()
-    recipe = _recipe(family, kind)
-    changes = {
-        "learning_rate": chosen.learning_rate,
-        "rank": chosen.rank,
-        "batch_size": chosen.batch_size,
-        "prior_weight": chosen.prior_weight,
-        "class_images": chosen.class_images,
-    }
-    recipe = replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+    by_hand = (options or TrainingOptions()).model_dump(exclude_none=True)
+    recipe = replace(_recipe(family, kind), **by_hand)
     wanted = recipe.views_per_photo * photos / recipe.batch_size
     steps = round(min(max(wanted, recipe.least_steps), recipe.most_steps) * _LENGTH[quality])
-    return replace(recipe, steps=chosen.steps or steps)
+    return replace(recipe, steps=recipe.steps or steps)
 
 
 def default_sampler(family: Family) -> Sampler:

@@ -90,9 +90,7 @@ def draw(
 
 def _scheduler(base: BaseModel) -> DDIMScheduler:
     """Return DDIM (Song et al. 2020), trailing, for other spacings never visit the last timestep (Lin et al. 2023)."""
-    scheduler = DDIMScheduler.from_config(base.scheduler_config, timestep_spacing="trailing", clip_sample=False)
-    assert isinstance(scheduler, DDIMScheduler)
-    return scheduler
+    return DDIMScheduler.from_config(base.scheduler_config, timestep_spacing="trailing", clip_sample=False)
 
 
 def starting_noise(base: BaseModel, seed: int, width: int, height: int) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from gpu_worker.engine.recipes import Recipe
@@ -90,7 +90,7 @@ class DreamBooth:
             group["lr"] = group["peak"] * rate_at(self.position, self.recipe)
         with self.model.slots.use(self.bank, [SLOT]):
             loss = self._loss(self.position)
-            loss.backward()
+            torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.parameters().values(), self.recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
