@@ -61,17 +61,16 @@ def main(env_file: Path | None = None, engine: Sequence[str] | None = None) -> i
     try:
         settings = load_settings(env_file)
         logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        return asyncio.run(serve(settings, engine or engine_command(settings)))
+        return asyncio.run(_serve_until_signal(settings, engine or engine_command(settings)))
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        wrong = "; ".join(": ".join([*map(str.upper, map(str, item["loc"])), item["msg"]]) for item in error.errors())
         return _fail(Exit.SETTINGS, f"These settings are wrong: {wrong}")
     except CannotStart as error:
         return _fail(error.code, str(error))
 
 
-async def serve(settings: WorkerSettings, engine_command: Sequence[str]) -> Exit:
-    """Work until SIGTERM or Ctrl-C, or until the engine proves broken. Raises `CannotStart`."""
-    stopped = _on_signals()
+async def serve(settings: WorkerSettings, engine_command: Sequence[str], stopped: "asyncio.Future[Exit]") -> Exit:
+    """Work until `stopped` is done, and set it when the engine proves broken. Raises `CannotStart`."""
     async with contextlib.AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_open_redis(settings.redis_url.get_secret_value(), stopped))
         blobs, workspace = _open_folders(settings)
@@ -116,8 +115,7 @@ async def hand_over(queues: Queues, engine: EngineProcess) -> None:
     queues.drop()
 
 
-def _on_signals() -> "asyncio.Future[Exit]":
-    """Return what is done once the worker has been asked to stop."""
+async def _serve_until_signal(settings: WorkerSettings, engine_command: Sequence[str]) -> Exit:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Exit] = loop.create_future()
 
@@ -127,7 +125,7 @@ def _on_signals() -> "asyncio.Future[Exit]":
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    return stopped
+    return await serve(settings, engine_command, stopped)
 
 
 async def _keep_running(engine: EngineProcess, stopped: "asyncio.Future[Exit]") -> None:
@@ -172,7 +170,7 @@ def _open_folders(settings: WorkerSettings) -> tuple[Blobs, Workspace]:
     try:
         blobs = Blobs.open(settings.blob_url)
     except (OSError, ValueError, BlobStoreError) as error:
-        raise CannotStart(Exit.SETTINGS, f"BLOB_URL cannot be opened: {error}") from None
+        raise CannotStart(Exit.SETTINGS, f"BLOB_URL cannot be opened: {str(error).splitlines()[0]}") from None
     try:
         return blobs, Workspace(settings.cache_dir)
     except OSError as error:

@@ -89,6 +89,7 @@ class EngineProcess:
         self._stopping = False
         self.about: Ready | None = None
         """What the engine said when it was ready; None while there is none."""
+        self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Keep an engine running until `stop`; raises `EngineBroken` when it cannot even start."""
@@ -181,12 +182,13 @@ class EngineProcess:
         except asyncio.IncompleteReadError:
             return
         except ValueError as error:
-            log.error("the engine sent what is no report: %s", error)
+            self._kill(f"it sent what is no report ({type(error).__name__})")
 
     def _dispatch(self, report: Report) -> None:
         if isinstance(report, Ready):
             log.info("engine ready on %s, base %s", report.device, report.base_digest[:16])
             self.about = report
+            self.ready.set()
             self._send_waiting()
             self._on_ready(True)
         elif not isinstance(report, Alive) and (work := self._work.get(report.job)):
@@ -223,6 +225,7 @@ class EngineProcess:
     def _bury(self) -> None:
         """Tell every job that was in work that its engine is gone; what was not sent yet waits for the next engine."""
         was_ready, self.about, self._process = self.about is not None, None, None
+        self.ready.clear()
         if was_ready:
             self._on_ready(False)
         for job, work in self._work.items():

@@ -13,6 +13,6 @@ async def beat(redis: Redis, name: str, settings: WorkerSettings, engine: Engine
     """Renew the worker's key while its engine is ready; runs until cancelled."""
     milliseconds = round(settings.lease_seconds * 1000)
     while True:
-        if engine.about is not None:
-            await redis.set(worker_key(name), settings.base, px=milliseconds)
+        await engine.ready.wait()
+        await redis.set(worker_key(name), settings.base, px=milliseconds)
         await asyncio.sleep(settings.lease_renew_seconds)

@@ -1,0 +1,21 @@
+"""A person who asks, and the settings of a worker that answers."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gpu_worker.settings import WorkerSettings
+from storage.blobs import Blobs
+from tests.gpu_worker.house import Asker, asking, worker_settings
+
+
+@pytest.fixture
+async def asker(redis_url: str, blobs: Blobs) -> AsyncIterator[Asker]:
+    async with asking(redis_url, blobs) as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path) -> WorkerSettings:
+    return worker_settings(redis_url, tmp_path)
