@@ -1,4 +1,6 @@
-"""What the images install is whole: a wheel holds every file of the packages, not only what an editable install sees."""
+"""What the images install is whole: a wheel holds every file of the packages, not only what an editable install
+sees.
+"""
 
 import shutil
 import subprocess
