@@ -1,0 +1,95 @@
+"""/imagine: draw a prompt, with the model that it names or with the plain base."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot.imagining import Wish, imagine
+from bot.prompts import fold
+from bot.text import cut
+from bot.views.imagine_form import ImagineButton
+from bot.views.picture_card import AgainButton, DeleteButton
+from storage.bases import Shape, shapes
+from storage.contract import MAX_COUNT, MAX_SEED
+from storage.models import usable_models
+from storage.schema import Model
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
+
+MAX_CHOICES = 25
+CHOICE_CHARS = 100
+
+
+def register(bot: "Dreambot") -> None:
+    offered = [Choice(name=shape.title(), value=shape.value) for shape in shapes(bot.services.base)]
+    command = app_commands.choices(size=offered)(draw)
+    bot.tree.command(name="imagine", description="Draw a picture: one of your models anywhere, or anything else")(
+        command
+    )
+    bot.add_dynamic_items(AgainButton, DeleteButton, ImagineButton)
+
+
+async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:
+    """Offer the models that the person may use here and whose names hold what they typed."""
+    async with interaction.client.services.database.read() as session:
+        models = await usable_models(session, interaction.user.id, interaction.guild_id)
+    return [_choice(model, interaction.user.id) for model in matching(models, typed)]
+
+
+def matching(models: Iterable[Model], typed: str) -> list[Model]:
+    """Return up to `MAX_CHOICES` models whose names hold what was typed, those that begin with it first."""
+    part = fold(typed.strip())
+    found = [model for model in models if part in fold(model.name)]
+    return sorted(found, key=lambda model: not fold(model.name).startswith(part))[:MAX_CHOICES]
+
+
+def _choice(model: Model, asker_id: int) -> Choice[str]:
+    facts = [model.name, model.class_noun]
+    if model.owner_id != asker_id:
+        facts.append(f"shared, of {model.created_at:%Y-%m-%d}")
+    return Choice(name=cut(" · ".join(facts), CHOICE_CHARS), value=model.id)
+
+
+@app_commands.describe(
+    prompt="What to draw; name a model in it, such as: rex on the moon",
+    model="Whom to draw, if the prompt does not name them",
+    count="How many pictures",
+    seed="Begin from the same noise again, for the same picture",
+    steps="Denoising steps: more are slower and finer",
+    guidance="How closely to follow the prompt; 7 is usual",
+    negative="What to keep out of the picture",
+    size="The shape of the picture",
+    private="Show it to you alone",
+    spoiler="Hide it until it is clicked",
+)
+@app_commands.autocomplete(model=choose_model)
+async def draw(
+    interaction: "discord.Interaction[Dreambot]",
+    prompt: str,
+    model: str | None = None,
+    count: Range[int, 1, MAX_COUNT] = 1,
+    seed: Range[int, 0, MAX_SEED] | None = None,
+    steps: Range[int, 1, 150] | None = None,
+    guidance: Range[float, 1, 30] | None = None,
+    negative: str = "",
+    size: str = Shape.SQUARE.value,
+    private: bool = False,
+    spoiler: bool = False,
+) -> None:
+    wish = Wish(
+        prompt=prompt,
+        model=model,
+        count=count,
+        seed=seed,
+        steps=steps,
+        guidance_scale=guidance,
+        negative_prompt=negative,
+        shape=Shape(size),
+        private=private,
+        spoiler=spoiler,
+    )
+    await imagine(interaction, wish)

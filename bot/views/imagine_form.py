@@ -1,0 +1,63 @@
+"""A form for one model, its prompt begun, and the button that opens it: for those who would rather press than type."""
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+from discord import ui
+
+from bot.imagining import Wish, imagine
+from bot.replies import pressed
+from bot.text import cut
+from storage.contract import MAX_COUNT, MAX_PROMPT_CHARS
+from storage.models import find_model
+from storage.schema import Model
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
+
+TITLE_CHARS = 45
+OPEN_SECONDS = 3600.0
+
+
+class ImagineForm(ui.Modal):
+    def __init__(self, model: Model) -> None:
+        super().__init__(title=cut(f"Draw {model.name}", TITLE_CHARS), timeout=OPEN_SECONDS)
+        self.model_id = model.id
+        self.prompt = ui.TextInput[Self](
+            style=discord.TextStyle.paragraph, default=f"{model.name} ", max_length=MAX_PROMPT_CHARS, custom_id="prompt"
+        )
+        self.count = ui.Select[Self](
+            options=[discord.SelectOption(label=str(n), default=n == 1) for n in range(1, MAX_COUNT + 1)],
+            custom_id="count",
+        )
+        self.add_item(ui.Label(text="Prompt", description="Say where, or doing what.", component=self.prompt))
+        self.add_item(ui.Label(text="Pictures", component=self.count))
+
+    @pressed
+    async def on_submit(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        await imagine(interaction, Wish(prompt=self.prompt.value, model=self.model_id, count=int(self.count.values[0])))
+
+
+class ImagineButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[0-9a-f]{32}):imagine"):
+    """Open the form for a model, for anybody who may use it."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(
+            ui.Button(
+                label="Imagine", emoji="🎨", style=discord.ButtonStyle.primary, custom_id=f"model:{model_id}:imagine"
+            )
+        )
+        self.model_id = model_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["model"])
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        async with interaction.client.services.database.read() as session:
+            model = await find_model(session, self.model_id, interaction.user.id, interaction.guild_id)
+        await interaction.response.send_modal(ImagineForm(model))
