@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 TEXT_SUFFIXES = {"", ".css", ".html", ".ini", ".js", ".json", ".mako", ".md", ".py", ".toml", ".txt", ".yml", ".yaml"}
 FOREIGN = re.compile(r"/work/|/root/|/home/|/opt/|/tmp/[a-z]|(?<!no-)\bsandbox", re.IGNORECASE)
 """Paths and words that tell of the machine on which a file was written."""
@@ -68,6 +69,12 @@ def test_every_dependency_is_explained() -> None:
     explained = {normal(name) for name in re.findall(r"^\| \[?`?([\w.-]+)`?", document, re.MULTILINE)}
     assert dependencies() - explained == set()
     assert explained - dependencies() - {"package"} == set(), "explained, but no longer used"
+
+
+def test_every_part_of_the_worker_is_kept_from_torch() -> None:
+    contracts = {contract["name"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
+    modules = {f"gpu_worker.{file.stem}" for file in (ROOT / "gpu_worker").glob("*.py") if file.stem != "__init__"}
+    assert set(contracts["Torch lives in the engine alone"]["source_modules"]) == modules
 
 
 def test_links_between_documents_lead_somewhere() -> None:
