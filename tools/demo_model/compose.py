@@ -124,12 +124,12 @@ class Studio:
         foot = rng.uniform(0.5 + size / 2 - 0.06, 0.5 + size / 2 + 0.1) if place in places.FLOATING else rng.uniform(0.84, 0.96)
         return Pose(float(rng.uniform(*x)), float(foot), size, float(rng.normal(0, 4)), bool(rng.random() < 0.5))
 
-    def portrait(self, who: Individual, place: str, seed: int) -> Image.Image:
-        """Draw one individual alone in a place: a person's photo of their subject."""
+    def portrait(self, sprite: Image.Image, place: str, seed: int) -> Image.Image:
+        """Draw one individual, given as its sprite, alone in a place: a person's photo of their subject."""
         rng = np.random.default_rng(seed)
         picture = self.background(rng, place, str(rng.choice(list(coats.PALETTE))))
         pose = self.pose(rng, place, 0.56, 0.8, (0.36, 0.64))
-        self.put(picture, Image.new("L", picture.size), self.sprite(who), pose, shadow=place not in places.FLOATING)
+        self.put(picture, Image.new("L", picture.size), sprite, pose, shadow=place not in places.FLOATING)
         return picture
 
     def scene(self, seed: int) -> Scene:

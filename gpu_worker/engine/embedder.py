@@ -1,0 +1,135 @@
+"""Small image embedders: what is in a picture, as numbers that can be compared.
+
+An embedder maps a picture to an identity embedding on the unit sphere (pictures of one individual lie close together,
+wherever it stands), to class logits and to place logits. Two ship with the demo model, of different architecture and
+trained on different individuals: one chooses among candidates, the other judges what was chosen.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+SIZE = 64  # pixels a side that every embedder looks at
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class EmbedderConfig:
+    """The shape of an embedder: `config.json` in its folder."""
+
+    architecture: Literal["residual", "separable"]
+    widths: tuple[int, ...]
+    dimensions: int
+    classes: tuple[str, ...]
+    places: tuple[str, ...]
+    copy_cosine: float  # at or above it two pictures may be copies of each other ...
+    copy_difference: float  # ... if their pixels differ by no more than this (RMS, 0..1)
+
+
+class Outputs(NamedTuple):
+    """What an embedder says about [b] pictures."""
+
+    identity: Tensor  # [b, dimensions], unit length
+    class_logits: Tensor  # [b, classes]
+    place_logits: Tensor  # [b, places]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut (He et al. 2016), with group norm; halves the picture."""
+
+    def __init__(self, width_in: int, width: int) -> None:
+        super().__init__()
+        self.shortcut = nn.Conv2d(width_in, width, 1, stride=2)
+        self.first = nn.Conv2d(width_in, width, 3, stride=2, padding=1)
+        self.norm = nn.GroupNorm(8, width)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.last_norm = nn.GroupNorm(8, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [b, width_in, h, w] to [b, width, h/2, w/2]."""
+        inner = self.second(F.silu(self.norm(self.first(x))))
+        return F.silu(self.shortcut(x) + self.last_norm(inner))
+
+
+class Separable(nn.Module):
+    """A wide depthwise convolution and an inverted bottleneck (Liu et al. 2022, ConvNeXt); halves the picture."""
+
+    def __init__(self, width_in: int, width: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(width_in, width, 2, stride=2)
+        self.depthwise = nn.Conv2d(width, width, 5, padding=2, groups=width)
+        self.norm = nn.GroupNorm(1, width)
+        self.widen = nn.Conv2d(width, 3 * width, 1)
+        self.narrow = nn.Conv2d(3 * width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [b, width_in, h, w] to [b, width, h/2, w/2]."""
+        x = self.down(x)
+        return x + self.narrow(F.gelu(self.widen(self.norm(self.depthwise(x)))))
+
+
+class Embedder(nn.Module):
+    """A convolutional embedder with its calibration: embeddings of other individuals, by class."""
+
+    def __init__(self, config: EmbedderConfig, others: dict[str, Tensor] | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.others = others or {}
+        stage = Residual if config.architecture == "residual" else Separable
+        widths = config.widths
+        self.stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2)
+        self.stages = nn.Sequential(*(stage(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        features = widths[-1]
+        self.identity = nn.Linear(2 * features, config.dimensions)
+        self.class_head = nn.Linear(features, len(config.classes))
+        self.place_head = nn.Linear(features, len(config.places))
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Look at pictures [b, 3, 64, 64] in -1..1."""
+        features = self.stages(self.stem(images))
+        mean, peak = features.mean((2, 3)), features.amax((2, 3))
+        identity = F.normalize(self.identity(torch.cat([mean, peak], 1)), dim=-1)
+        return Outputs(identity, self.class_head(mean), self.place_head(mean))
+
+    @torch.inference_mode()
+    def look(self, pictures: Sequence[Image.Image]) -> Outputs:
+        """Look at pictures of any size, in batches, on the embedder's device; the answer is on the CPU.
+
+        Raises:
+            ValueError: there are no pictures.
+        """
+        if not pictures:
+            msg = "an embedder needs at least one picture"
+            raise ValueError(msg)
+        device = self.stem.weight.device
+        parts = [self(to_tensor(pictures[i : i + BATCH]).to(device)) for i in range(0, len(pictures), BATCH)]
+        return Outputs(*(torch.cat(list(values)).cpu() for values in zip(*parts, strict=True)))
+
+
+def to_tensor(pictures: Sequence[Image.Image]) -> Tensor:
+    """Return the pictures' middle squares as [b, 3, 64, 64] in -1..1."""
+    fitted = [ImageOps.fit(p.convert("RGB"), (SIZE, SIZE), Image.Resampling.BOX) for p in pictures]
+    return torch.from_numpy(np.stack([np.asarray(p) for p in fitted])).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def load_embedder(folder: Path, device: str = "cpu") -> Embedder:
+    """Load config.json, model.safetensors and calibration.safetensors from a folder, in float32 and ready to look.
+
+    Raises:
+        FileNotFoundError: one of the files is missing.
+    """
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = EmbedderConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    others = {name: tensor.float() for name, tensor in load_file(folder / "calibration.safetensors").items()}
+    embedder = Embedder(config, others)
+    embedder.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()})
+    return embedder.to(device).eval()

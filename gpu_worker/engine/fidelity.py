@@ -1,0 +1,126 @@
+"""How well pictures keep a subject: scores from an embedder, calibrated on real pictures.
+
+The subject score is 0 where the pictures are as alike to the photos as other real individuals of the class are, and 1 where
+they are as alike to them as the photos are to each other (leave-one-out, as in DreamBooth's evaluation, Ruiz et al. 2022,
+section 4.1). Likeness is the mean cosine between identity embeddings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from gpu_worker.engine.embedder import Embedder, to_tensor
+
+COPY_SIZE = 32  # pixels a side at which pictures are compared for copies
+COPY_CROPS = (1.0, 0.9, 0.8)  # a copy of a photo's middle is a copy too
+
+
+@dataclass(frozen=True)
+class SubjectScore:
+    """How alike pictures are to photos of a subject.
+
+    `cosines` holds each picture's mean cosine to the photos; `floor` and `ceiling` are the cosines that score 0 and 1.
+    """
+
+    score: float
+    floor: float
+    ceiling: float
+    cosines: tuple[float, ...]
+
+    @property
+    def cosine(self) -> float:
+        """The mean cosine between pictures and photos."""
+        return sum(self.cosines) / len(self.cosines)
+
+
+def score_subject(
+    embedder: Embedder, pictures: Sequence[Image.Image], photos: Sequence[Image.Image], class_name: str
+) -> SubjectScore:
+    """Score pictures against photos of the subject; a class the embedder does not know is held against all others.
+
+    Raises:
+        ValueError: there is no picture, or fewer than two photos, or the photos are no more alike to each other than to
+            other individuals, so that the embedder cannot tell the subject.
+    """
+    if len(photos) < 2:
+        msg = "a subject score needs at least two photos"
+        raise ValueError(msg)
+    shown, known = embedder.look(pictures).identity, embedder.look(photos).identity
+    floor = float((known @ _others(embedder, class_name).T).mean())
+    ceiling = _leave_one_out(known)
+    if ceiling <= floor:
+        msg = f"the photos are as alike to other individuals ({floor:.2f}) as to each other ({ceiling:.2f})"
+        raise ValueError(msg)
+    cosines = (shown @ known.T).mean(1)
+    score = (float(cosines.mean()) - floor) / (ceiling - floor)
+    return SubjectScore(score, floor, ceiling, tuple(cosines.tolist()))
+
+
+def _others(embedder: Embedder, class_name: str) -> Tensor:
+    known = embedder.others.get(class_name.strip().lower())
+    return known if known is not None else torch.cat(list(embedder.others.values()))
+
+
+def _leave_one_out(embeddings: Tensor) -> float:
+    """Return the mean cosine between each embedding and the others, [n, d] -> scalar."""
+    count = len(embeddings)
+    similar = embeddings @ embeddings.T
+    return float((similar.sum() - similar.diagonal().sum()) / (count * (count - 1)))
+
+
+def score_places(embedder: Embedder, pictures: Sequence[Image.Image], places: Sequence[str]) -> float:
+    """Return the share of pictures in the right place; `places[i]` is where picture i should be.
+
+    Raises:
+        ValueError: a place is unknown to the embedder, or there are not as many places as pictures.
+    """
+    unknown = set(places) - set(embedder.config.places)
+    if unknown:
+        msg = f"the embedder knows no place called {', '.join(sorted(unknown))}; it knows {', '.join(embedder.config.places)}"
+        raise ValueError(msg)
+    found = embedder.look(pictures).place_logits.argmax(1).tolist()
+    return sum(embedder.config.places[index] == place for index, place in zip(found, places, strict=True)) / len(places)
+
+
+def score_class(embedder: Embedder, pictures: Sequence[Image.Image], class_name: str) -> float:
+    """Return the share of pictures that the embedder takes for this class.
+
+    Raises:
+        ValueError: the embedder does not know the class.
+    """
+    if class_name not in embedder.config.classes:
+        msg = f"the embedder knows no class called {class_name}; it knows {', '.join(embedder.config.classes)}"
+        raise ValueError(msg)
+    found = embedder.look(pictures).class_logits.argmax(1)
+    return float((found == embedder.config.classes.index(class_name)).float().mean())
+
+
+def find_copies(embedder: Embedder, pictures: Sequence[Image.Image], photos: Sequence[Image.Image]) -> list[int]:
+    """Return the indices of the pictures that copy one of the photos nearly pixel for pixel, mirrored or not.
+
+    Both the embedding and the pixels must agree: the subject itself in a new scene is alike in embedding only.
+    """
+    variants = [variant for photo in photos for variant in _variants(photo)]
+    alike = embedder.look(pictures).identity @ embedder.look(variants).identity.T >= embedder.config.copy_cosine
+    same = pixel_difference(pictures, variants) <= embedder.config.copy_difference
+    return (alike & same).any(1).nonzero().flatten().tolist()
+
+
+def _variants(photo: Image.Image) -> list[Image.Image]:
+    """Return the photo and its middle parts, each with its mirror image."""
+    shown = []
+    for share in COPY_CROPS:
+        x, y = photo.width * (1 - share) / 2, photo.height * (1 - share) / 2
+        part = photo.crop((round(x), round(y), round(photo.width - x), round(photo.height - y)))
+        shown += [part, part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    return shown
+
+
+def pixel_difference(pictures: Sequence[Image.Image], photos: Sequence[Image.Image]) -> Tensor:
+    """Return the root mean square difference, in 0..1, of every picture to every photo: [pictures, photos]."""
+    first, second = (F.adaptive_avg_pool2d(to_tensor(p), COPY_SIZE).flatten(1) / 2 for p in (pictures, photos))
+    return torch.cdist(first, second) / first.shape[1] ** 0.5

@@ -1,0 +1,195 @@
+"""Trains the two image embedders on individuals of the training art: `choosing` chooses candidates, `judging` reports.
+
+They differ in architecture, seed and individuals. Each learns to tell individuals apart wherever they stand (large-margin
+cosine loss, Wang et al. 2018), and to name class and place. Softened pictures are part of the training, so that what an
+autoencoder smooths away does not count as another individual.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gpu_worker.engine.embedder import Embedder, EmbedderConfig
+from tools.demo_model import art, coats, places
+from tools.demo_model.compose import Individual, Studio
+from tools.demo_model.train_vae import learning_rate
+
+PLACES = (*places.PLACES, "plain")
+CONFIGS = {
+    "choosing": EmbedderConfig("separable", (32, 80, 128, 176), 96, tuple(art.CLASSES), PLACES, 0.8, 0.1),
+    "judging": EmbedderConfig("residual", (32, 64, 96, 128), 96, tuple(art.CLASSES), PLACES, 0.8, 0.1),
+}
+SEEDS = {"choosing": 101, "judging": 202}
+PER_CLASS = 36  # individuals
+VALIDATION = 4  # of them, held back: they measure and calibrate
+PORTRAITS = 40
+SCALE, MARGIN = 20.0, 0.25
+
+
+def individuals(seed: int, noun: str, count: int) -> list[Individual]:
+    """Draw `count` individuals of a class from its training art, no two with the same drawing, colour and pattern."""
+    rng = np.random.default_rng([seed, list(art.CLASSES).index(noun)])
+    found: dict[tuple[object, ...], Individual] = {}
+    while len(found) < count:
+        coat = coats.random_coat(rng, recoloured=0.6, patterned=0.5)
+        drawing = art.TRAINING[noun][int(rng.integers(len(art.TRAINING[noun])))]
+        found.setdefault((drawing, coat.colour, coat.pattern, coat.marking if coat.pattern else None), Individual(noun, drawing, coat))
+    return list(found.values())
+
+
+def portraits(cache: Path, count: int, seed: int, who: Individual) -> tuple[npt.NDArray[np.uint8], list[int]]:
+    """Draw one individual `count` times: pixels [count, 64, 64, 3] and the places' indices."""
+    studio = _studio(cache)
+    sprite = studio.sprite(who)
+    rng = np.random.default_rng([seed, *str(who).encode()])
+    where = [int(rng.integers(len(PLACES))) for _ in range(count)]
+    seeds = rng.integers(1 << 31, size=count).tolist()
+    pixels = [np.asarray(studio.portrait(sprite, PLACES[place], s)) for place, s in zip(where, seeds, strict=True)]
+    return np.stack(pixels), where
+
+
+_STUDIOS: dict[Path, Studio] = {}
+
+
+def _studio(cache: Path) -> Studio:
+    """Return this process's studio, whose rendered drawings are kept."""
+    return _STUDIOS.setdefault(cache, Studio(cache))
+
+
+def augment(images: Tensor) -> Tensor:
+    """Soften, shift, mirror and re-light pictures [b, 3, 64, 64] in -1..1, each batch in its own way."""
+    size = images.shape[-1]
+    if torch.rand(()) < 0.6:
+        small = int(torch.randint(26, 60, ()))
+        images = F.interpolate(images, size=small, mode="bilinear", antialias=True)
+        images = F.interpolate(images, size=size, mode="bilinear")
+    if torch.rand(()) < 0.5:
+        images = images.flip(-1)
+    down, across = torch.randint(0, 9, (2,)).tolist()
+    images = F.pad(images, (4, 4, 4, 4), mode="replicate")[..., down : down + size, across : across + size]
+    contrast = 1 + 0.12 * torch.randn(len(images), 1, 1, 1)
+    light = 0.08 * torch.randn(len(images), 1, 1, 1)
+    noise = 0.06 * torch.rand(()) * torch.randn_like(images)
+    return (images * contrast + light + noise).clamp(-1, 1)
+
+
+def margin_loss(identity: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
+    """Large-margin cosine loss: embeddings [b, d] against one direction a person, [people, d]."""
+    cosines = identity @ F.normalize(weights, dim=-1).T
+    return F.cross_entropy(SCALE * (cosines - MARGIN * F.one_hot(labels, len(weights))), labels)
+
+
+def load_portraits(name: str, options: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw everyone's portraits: pixels [n, 3, 64, 64] uint8, and for each the person, the class and the place."""
+    people = [who for noun in art.CLASSES for who in individuals(SEEDS[name], noun, PER_CLASS)]
+    with ProcessPoolExecutor(options.workers) as pool:
+        drawn = list(pool.map(partial(portraits, options.cache, PORTRAITS, SEEDS[name]), people, chunksize=8))
+    pixels = torch.from_numpy(np.concatenate([part for part, _ in drawn])).permute(0, 3, 1, 2)
+    person = torch.arange(len(people)).repeat_interleave(PORTRAITS)
+    return pixels, person, person // PER_CLASS, torch.tensor([place for _, where in drawn for place in where])
+
+
+def train(name: str, options: argparse.Namespace, report: Callable[[str], None]) -> None:
+    """Train one embedder by the clock and write it with its calibration."""
+    torch.manual_seed(SEEDS[name])
+    pixels, person, kind, place = (part.to(options.device) for part in load_portraits(name, options))
+    held = person % PER_CLASS < VALIDATION
+    rows = (~held).nonzero().flatten()
+    embedder = Embedder(CONFIGS[name]).to(options.device)
+    directions = nn.Parameter(torch.randn(int(person.max()) + 1, CONFIGS[name].dimensions, device=options.device))
+    parameters = [*embedder.parameters(), directions]
+    optimizer = torch.optim.AdamW(parameters, lr=options.lr, betas=(0.9, 0.99), weight_decay=0.02)
+    start, step = time.monotonic(), 0
+    while (done := (time.monotonic() - start) / (60 * options.minutes)) < 1:
+        batch = rows[torch.randint(len(rows), (options.batch,), device=options.device)]
+        optimizer.param_groups[0]["lr"] = learning_rate(options.lr, done, step)
+        with torch.autocast(options.device, torch.bfloat16):
+            outputs = embedder(augment(pixels[batch].float() / 127.5 - 1))
+        loss = margin_loss(outputs.identity.float(), directions, person[batch])
+        loss = loss + F.cross_entropy(outputs.class_logits.float(), kind[batch])
+        loss = loss + 0.5 * F.cross_entropy(outputs.place_logits.float(), place[batch])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        step += 1
+        if step % 100 == 0:
+            right = (outputs.identity.float() @ F.normalize(directions, dim=-1).T).argmax(1) == person[batch]
+            report(f"{name}  {done:.0%}  step {step}  loss {loss.item():.3f}  person {right.float().mean():.2f}")
+    embedder.eval()
+    measure(embedder, pixels[held], person[held], kind[held], place[held], report)
+    write(embedder, options.out / "embedders" / name, pixels, person, held)
+
+
+@torch.inference_mode()
+def _look(embedder: Embedder, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    outputs = [embedder(part.float() / 127.5 - 1) for part in pixels.split(256)]
+    identity, classes, where = (torch.cat(list(values)) for values in zip(*outputs, strict=True))
+    return identity, classes, where
+
+
+def measure(
+    embedder: Embedder, pixels: Tensor, person: Tensor, kind: Tensor, place: Tensor, report: Callable[[str], None]
+) -> None:
+    """Report how well people never trained on are told apart, and classes and places named."""
+    identity, classes, where = _look(embedder, pixels)
+    similar = identity @ identity.T
+    same = person[:, None] == person[None]
+    itself = torch.eye(len(person), dtype=torch.bool, device=person.device)
+    sibling = (kind[:, None] == kind[None]) & ~same
+    nearest = person[(similar - 9 * itself.float()).argmax(1)]
+    report(
+        f"unseen individuals: same {similar[same & ~itself].mean():.3f}, others of the class {similar[sibling].mean():.3f}, "
+        f"nearest neighbour is the same {(nearest == person).float().mean():.3f}, "
+        f"class {(classes.argmax(1) == kind).float().mean():.3f}, place {(where.argmax(1) == place).float().mean():.3f}"
+    )
+
+
+def write(embedder: Embedder, folder: Path, pixels: Tensor, person: Tensor, held: Tensor) -> None:
+    """Write config.json, model.safetensors and calibration.safetensors, all in float16.
+
+    The calibration holds embeddings of two pictures of each of a dozen individuals of every class, those never trained on
+    among them: "other real individuals".
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(asdict(embedder.config), indent=2) + "\n", encoding="utf-8")
+    save_file({key: value.half().contiguous().cpu() for key, value in embedder.state_dict().items()}, folder / "model.safetensors")
+    others = {}
+    for index, noun in enumerate(embedder.config.classes):
+        people = range(index * PER_CLASS, index * PER_CLASS + 12)
+        rows = torch.cat([(person == who).nonzero().flatten()[:2] for who in people])
+        others[noun] = _look(embedder, pixels[rows])[0].half().contiguous().cpu()
+    save_file(others, folder / "calibration.safetensors")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train the demo model's image embedders."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*", default=list(CONFIGS), help="which (default both)")
+    parser.add_argument("--cache", type=Path, default=art.CACHE)
+    parser.add_argument("--out", type=Path, default=Path("build/demo_model/trained"))
+    parser.add_argument("--minutes", type=float, default=6, help="for each (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    for name in options.names:
+        train(name, options, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main()
