@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from enum import Enum
 from typing import Self
 
 from bot.settings import BotSettings
@@ -14,6 +15,14 @@ If they show a person, it is me, or somebody who has agreed to this and is 18 or
 They train this one model and nothing else. {photos}
 The model and the pictures made with it stay until I delete the model in `/models`, which deletes them all.
 Others can use the model only where I share it."""
+
+
+class Consent(Enum):
+    """How a person who wants something trained stands to the present words."""
+
+    MISSING = "missing"
+    NOW = "agrees with this request"
+    BEFORE = "agreed to an earlier request"
 
 
 @dataclass(frozen=True)

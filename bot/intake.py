@@ -44,11 +44,14 @@ class PhotosRefused(UserError):
         self.problems = tuple(problems)
 
 
+Copy = tuple[int, int]
+"""Two positions: the first photo is the very picture that the second is, and was left out."""
+
+
 @dataclass(frozen=True)
 class TakenIn:
     photos: tuple[NewPhoto, ...]
-    copies: tuple[tuple[int, int], ...] = ()
-    """Pairs of positions: the first shows the very picture that the second does, and was left out."""
+    copies: tuple[Copy, ...] = ()
 
 
 async def take_in(services: Services, job: str, attachments: Sequence[discord.Attachment]) -> TakenIn:
@@ -95,7 +98,7 @@ class _Intake:
         self._services = services
         self._job = job
         self._problems: list[tuple[int, Problem]] = []
-        self._copies: list[tuple[int, int]] = []
+        self._copies: list[Copy] = []
         self._seen: dict[str, int] = {}
 
     async def add(self, position: int, attachment: discord.Attachment, decoder: DecodeProcess) -> None:

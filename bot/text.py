@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.access import NotYourModel, NotYourPicture
+from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
@@ -112,6 +113,13 @@ def explain(error: UserError) -> str:
     return EXPLANATIONS[type(error)](error)
 
 
+def copies_left_out(copies: Sequence[tuple[int, int]]) -> str:
+    """Say which photos, by position, are the same picture as an earlier one."""
+    same = [f"photo {copy} is the same picture as photo {original}" for copy, original in copies]
+    words = listed(same)
+    return f"{words[0].upper()}{words[1:]}, so I use it once."
+
+
 def _too_few(error: TooFewPhotos) -> str:
     copies = f", {error.same} of them a copy of another" if error.same else ""
     return (
@@ -173,5 +181,7 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     ),
     # jobs
     NotYourJob: lambda _: "There is no such job of yours; only whoever started one can stop it.",
+    NothingUnderWay: lambda _: "You have nothing under way that could be cancelled.",
+    SeveralUnderWay: lambda error: f"You have {error.count} requests under way. Choose one with the `job` option.",
     JobAlreadyEnded: lambda error: f"It is too late to stop that: it has already {ENDINGS[error.state]}.",
 }

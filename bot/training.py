@@ -9,7 +9,7 @@ import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.consent import ConsentText
-from bot.intake import TakenIn, delete_photos, take_in
+from bot.intake import Copy, delete_photos, take_in
 from bot.services import Services
 from bot.subject_kinds import guess_kind, names_a_child
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
@@ -21,8 +21,8 @@ from storage.people import has_consent, record_consent
 from storage.schema import Job
 
 MAX_CLASS_CHARS = 40
-DRAFT_LIFE = timedelta(days=1)
-"""How long photos wait for their owner's consent."""
+DRAFT_LIFE = timedelta(hours=12)
+"""How long photos wait for their owner's consent; well below the age at which the sweep takes bytes without a job."""
 
 
 class InvalidClass(UserError):
@@ -104,7 +104,7 @@ async def agreed_already(session: AsyncSession, services: Services, owner_id: in
 
 async def take_in_photos(
     services: Services, wish: Wish, asker: Asker, attachments: Sequence[discord.Attachment]
-) -> tuple[NewTraining, TakenIn]:
+) -> tuple[NewTraining, tuple[Copy, ...]]:
     """Store the photos of a training to be. Raises TooFewPhotos, TooManyPhotos, PhotosRefused."""
     job = uuid4().hex
     taken = await take_in(services, job, attachments)
@@ -124,7 +124,7 @@ async def take_in_photos(
         seed=wish.seed,
         options=wish.options,
     )
-    return training, taken
+    return training, taken.copies
 
 
 async def accept(services: Services, training: NewTraining, *, agrees: bool) -> Job:
@@ -148,8 +148,8 @@ async def keep_for_consent(services: Services, training: NewTraining) -> None:
         await keep_draft(session, training, services.clock())
 
 
-async def accept_draft(services: Services, draft_id: str, owner_id: int, interaction_id: int) -> Job:
-    """Begin what waited for consent; pressed twice, it is the same job. On any other error the draft goes on waiting.
+async def accept_draft(services: Services, draft_id: str, owner_id: int, interaction_id: int) -> Job | None:
+    """Begin what waited for consent; None when it has begun already. While something forbids it, the draft waits on.
 
     Raises DraftGone, NameTaken, TrainingActive.
     """
@@ -159,7 +159,7 @@ async def accept_draft(services: Services, draft_id: str, owner_id: int, interac
             job = await find_job(session, draft_id)
             if job is None or job.owner_id != owner_id:
                 raise DraftGone
-            return job
+            return None
         await _note_consent(session, services, owner_id, interaction_id)
         job = await accept_training(session, training, services.clock())
     services.queue.wake()

@@ -1,0 +1,147 @@
+"""`/train`: learn a subject from a few photos.
+
+The way from here: `learn` below -> `bot.training.accept` -> `storage.jobs.accept_training` -> `bot.outbox` ->
+`gpu_worker.tasks` -> `gpu_worker.engine.training`.
+"""
+
+import random
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot import text
+from bot.cards import answer, post_card
+from bot.consent import Consent, ConsentText
+from bot.training import (
+    MAX_CLASS_CHARS,
+    Asker,
+    Wish,
+    accept,
+    agreed_already,
+    check_may_begin,
+    check_wish,
+    keep_for_consent,
+    take_in_photos,
+)
+from bot.views import consent_card
+from bot.views.train_form import KIND_LABELS, QUALITY_LABELS, TrainForm
+from storage.contract import MAX_SEED, Quality, SubjectKind, TrainingOptions
+from storage.errors import UserError
+from storage.names import MAX_CHARS
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
+
+Interaction = discord.Interaction["Dreambot"]
+Photo = discord.Attachment
+
+
+def register(bot: "Dreambot") -> None:
+    bot.tree.add_command(train)
+    bot.add_dynamic_items(consent_card.AgreeButton, consent_card.DeclineButton)
+
+
+@app_commands.command(description="Teach me what something looks like from 3 to 10 photos, and draw it anywhere")
+@app_commands.rename(class_noun="class")
+@app_commands.describe(
+    name="What you will call it in prompts, such as rex",
+    class_noun="What it is in one or two words, such as dog",
+    photo1="3 to 10 photos from different sides; leave them out and a form opens",
+    kind="What the photos show; I guess it from the class",
+    quality="How much time to take",
+    steps="For experts: training steps",
+    learning_rate="For experts: the optimiser's step size",
+    rank="For experts: how much the model can learn",
+    batch_size="For experts: photos a step",
+    prior_weight="For experts: how firmly to keep what the class looks like",
+    class_images="For experts: how many ordinary examples to compare with",
+    seed="The same seed and photos give the same model",
+)
+@app_commands.choices(
+    kind=[Choice(name=label, value=kind.value) for kind, label in KIND_LABELS.items()],
+    quality=[Choice(name=label, value=quality.value) for quality, label in QUALITY_LABELS.items()],
+)
+async def train(
+    interaction: Interaction,
+    name: Range[str, 1, MAX_CHARS],
+    class_noun: Range[str, 1, MAX_CLASS_CHARS],
+    photo1: Photo | None = None,
+    photo2: Photo | None = None,
+    photo3: Photo | None = None,
+    photo4: Photo | None = None,
+    photo5: Photo | None = None,
+    photo6: Photo | None = None,
+    photo7: Photo | None = None,
+    photo8: Photo | None = None,
+    photo9: Photo | None = None,
+    photo10: Photo | None = None,
+    kind: str | None = None,
+    quality: str = Quality.GOOD,
+    steps: Range[int, 10, 10_000] | None = None,
+    learning_rate: Range[float, 0.000001, 0.1] | None = None,
+    rank: Range[int, 1, 128] | None = None,
+    batch_size: Range[int, 1, 32] | None = None,
+    prior_weight: Range[float, 0, 10] | None = None,
+    class_images: Range[int, 0, 1000] | None = None,
+    seed: Range[int, 0, MAX_SEED] | None = None,
+) -> None:
+    wish = check_wish(
+        name,
+        class_noun,
+        SubjectKind(kind) if kind else None,
+        Quality(quality),
+        random.randint(0, MAX_SEED) if seed is None else seed,
+        TrainingOptions(
+            steps=steps,
+            learning_rate=learning_rate,
+            rank=rank,
+            batch_size=batch_size,
+            prior_weight=prior_weight,
+            class_images=class_images,
+        ),
+    )
+    services = interaction.client.services
+    async with services.database.read() as session:
+        await check_may_begin(session, interaction.user.id, wish)
+        agreed = await agreed_already(session, services, interaction.user.id)
+    slots = (photo1, photo2, photo3, photo4, photo5, photo6, photo7, photo8, photo9, photo10)
+    photos = [photo for photo in slots if photo is not None]
+    if photos:
+        await learn(interaction, wish, photos, Consent.BEFORE if agreed else Consent.MISSING)
+    else:
+        words = None if agreed else ConsentText.of(services.settings).words
+        await interaction.response.send_modal(TrainForm(wish, words, learn))
+
+
+async def learn(interaction: Interaction, wish: Wish, photos: Sequence[Photo], consent: Consent) -> None:
+    """Take the photos in; then begin the training, or ask for consent first."""
+    services = interaction.client.services
+    await interaction.response.defer(thinking=True, ephemeral=consent is Consent.MISSING)
+    try:
+        training, copies = await take_in_photos(services, wish, _asker(interaction), photos)
+        if consent is Consent.MISSING:
+            await keep_for_consent(services, training)
+            words = ConsentText.of(services.settings).words
+            await interaction.edit_original_response(view=consent_card.render(training, words, copies))
+            return
+        job = await accept(services, training, agrees=consent is Consent.NOW)
+    except UserError:
+        await interaction.delete_original_response()  # it is public, and what went wrong is for the person alone
+        raise
+    await post_card(services, job, partial(answer, interaction))
+    if copies:
+        await interaction.followup.send(text.copies_left_out(copies), ephemeral=True)
+
+
+def _asker(interaction: Interaction) -> Asker:
+    assert interaction.channel_id is not None  # noqa: S101 -- commands are given in channels
+    return Asker(
+        id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id,
+        interaction_id=interaction.id,
+    )
