@@ -4,8 +4,8 @@ import hashlib
 import logging
 from pathlib import Path
 
-from gpu_worker.engine.prompts import class_prompt
 from gpu_worker.engine_process import EngineProcess
+from gpu_worker.prompts import class_prompt
 from storage.blobs import BlobMissing, Blobs
 from storage.contract import TrainRequest, class_image_prefix
 

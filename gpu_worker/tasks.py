@@ -132,16 +132,15 @@ class Queues:
 
 
 async def _close(worker: Worker) -> None:
-    """Let go of arq's worker; what Redis does not hear now runs out there by itself."""
-    pool = worker.pool.connection_pool
-    for task in worker.tasks.values():
+    """Let go of an arq worker; what Redis cannot be told now runs out there by itself."""
+    tasks = list(worker.tasks.values())
+    for task in tasks:
         task.cancel()
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
-            await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
-            worker.tasks.clear()
-            await worker.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await worker.pool.delete(worker.health_check_key)
     except (RedisError, OSError) as error:
         log.warning("a queue was left without a farewell (%s)", type(error).__name__)
     finally:
-        await pool.disconnect()
+        await worker.pool.aclose(close_connection_pool=True)

@@ -19,8 +19,8 @@ from torch import Tensor
 from gpu_worker.engine.adapters import AdapterFile
 from gpu_worker.engine.base_model import BaseModel, Family
 from gpu_worker.engine.files import write_tensors
-from gpu_worker.engine.prompts import subject_words
 from gpu_worker.engine.recipes import Recipe
+from gpu_worker.prompts import subject_words
 
 _ARCHITECTURE = {Family.SD1: "stable-diffusion-v1/lora", Family.SD2: "stable-diffusion-v2/lora"}
 _BASE_VERSION = {Family.SD1: "sd_v1", Family.SD2: "sd_v2"}

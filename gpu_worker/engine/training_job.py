@@ -16,8 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gpu_worker import pipe
-from gpu_worker.engine import prompts
+from gpu_worker import pipe, prompts
 from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, file_digest, save_adapter
 from gpu_worker.engine.checkpoints import (
     CheckpointRefused,
