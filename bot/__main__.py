@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from bot.composition import open_house, running
 from bot.settings import BotSettings, load_settings
-from storage.database import DatabaseInUse
 
 log = logging.getLogger("bot")
 
@@ -23,7 +22,6 @@ class Exit(IntEnum):
 
     OK = 0
     UNAVAILABLE = 69
-    DATABASE_IN_USE = 75
     TOKEN_REFUSED = 77
     SETTINGS = 78
 
@@ -36,16 +34,14 @@ def main(env_file: Path | None = None) -> int:
         wrong = "; ".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
         return _fail(Exit.SETTINGS, f"These settings are wrong: {wrong}")
     if not settings.discord_token.get_secret_value():
-        return _fail(Exit.SETTINGS, "DISCORD_TOKEN is missing. Put your bot's token into .env, or try `make demo` without one.")
+        return _fail(Exit.SETTINGS, "DISCORD_TOKEN is missing: put it into .env, or try `make demo` without one.")
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(serve(settings))
     except discord.LoginFailure:
-        return _fail(Exit.TOKEN_REFUSED, "Discord refused the token. Copy it anew from the Developer Portal into DISCORD_TOKEN.")
+        return _fail(Exit.TOKEN_REFUSED, "Discord refused the token: copy it anew from the Developer Portal.")
     except (aiohttp.ClientConnectionError, discord.DiscordServerError) as error:
         return _fail(Exit.UNAVAILABLE, f"Discord cannot be reached: {type(error).__name__}.")
-    except DatabaseInUse:
-        return _fail(Exit.DATABASE_IN_USE, "Another bot works on this database. Stop it first, or set another DATABASE_URL.")
     return Exit.OK
 
 

@@ -1,0 +1,88 @@
+"""Build the bot from its settings: the one place where parts meet. Everything else receives what it needs."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.app import Dreambot
+from bot.delivery import Delivery
+from bot.events import EventReader
+from bot.files import Links, application, serving
+from bot.outbox import Outbox
+from bot.reconcile import Reconciler
+from bot.services import Services, utc_now
+from bot.settings import BotSettings
+from storage.bases import base_name
+from storage.blobs import Blobs
+from storage.database import Database
+from storage.redis_client import connection_pool
+
+Loop = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    bot: Dreambot
+    services: Services
+    loops: Sequence[Loop]
+    """Run for as long as the bot does, as tasks of the caller: they wait on sockets, which SimCord must not track."""
+
+
+@contextlib.asynccontextmanager
+async def open_house(settings: BotSettings) -> AsyncIterator[House]:
+    """Open what the bot stands on, and close it in the end. Nothing here waits for Redis or Discord."""
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.open(settings.database_url)
+        stack.push_async_callback(database.close)
+        blobs = Blobs.open(settings.blob_url)
+        pool = connection_pool(settings.redis_url.get_secret_value(), patient=False)
+        stack.push_async_callback(pool.disconnect)
+
+        def show() -> None:
+            delivery.wake()
+
+        outbox = Outbox(database, pool, utc_now, on_cancelled=show)
+        links = Links(settings.public_url, settings.link_secret.get_secret_value(), utc_now)
+        services = Services(
+            settings=settings,
+            database=database,
+            blobs=blobs,
+            queue=outbox,
+            wake_delivery=show,
+            base=base_name(settings.base_model),
+            link=links.sign,
+        )
+        bot = Dreambot(services)
+        reconciler = Reconciler(
+            database,
+            blobs,
+            pool,
+            outbox,
+            utc_now,
+            lease=timedelta(seconds=settings.lease_seconds),
+            photo_retention=timedelta(days=settings.photo_retention_days),
+            on_changed=show,
+        )
+        events = EventReader(database, pool, utc_now, on_applied=show)
+        delivery = Delivery(bot, services)
+        await stack.enter_async_context(serving(application(blobs, links), settings.files_host, settings.files_port))
+        loops = (outbox.run, events.run, delivery.run, reconciler.run)
+        yield House(bot=bot, services=services, loops=loops)
+
+
+@contextlib.asynccontextmanager
+async def running(loops: Sequence[Loop]) -> AsyncIterator[None]:
+    """Run the loops beside the body; if one fails, the body is cancelled and the failure raised."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_forever(loop)) for loop in loops]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _forever(loop: Loop) -> None:
+    await loop()

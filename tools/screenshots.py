@@ -1,0 +1,165 @@
+"""Take the README's screenshots: `make demo` under a terminal of its own, and headless Chromium as the visitor.
+
+    python -m tools.screenshots --out docs/images
+
+The main job plays by itself first (card in progress, result, pictures); then the visitor types `/train`, opens its
+form, and draws a picture.
+"""
+
+import argparse
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+VIEWPORT = {"width": 1200, "height": 900}
+PHOTOS = Path("gpu_worker/demo_bundle/photos")
+MAIN_JOB_SECONDS = 400.0
+
+
+class Playground:
+    """`make demo` as a visitor starts it, and what its terminal has printed so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self.process, self.terminal, self.printed = process, terminal, ""
+
+    def wait_for(self, pattern: str, seconds: float) -> re.Match[str]:
+        """Read the terminal until it has printed `pattern`; raises TimeoutError."""
+        end = time.monotonic() + seconds
+        os.set_blocking(self.terminal, False)
+        while time.monotonic() < end:
+            with suppress(BlockingIOError, OSError):
+                self.printed += os.read(self.terminal, 65536).decode(errors="replace")
+            if found := re.search(pattern, self.printed):
+                return found
+            time.sleep(0.1)
+        raise TimeoutError(f"{pattern!r} was not printed; the terminal shows:\n{self.printed}")
+
+
+@contextmanager
+def playground(folder: Path) -> Iterator[Playground]:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "bot.playground", "--port", "0", "--folder", str(folder)]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    try:
+        yield Playground(process, ours)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        os.close(ours)
+        os.close(theirs)
+
+
+class Visitor:
+    """Somebody at the page."""
+
+    def __init__(self, page: Page, out: Path) -> None:
+        self.page, self.out = page, out
+
+    def shoot(self, name: str) -> None:
+        self.page.wait_for_timeout(1500)
+        self.page.screenshot(path=self.out / f"{name}.png")
+
+    def to_latest(self) -> None:
+        button = self.page.locator("#new-messages")
+        if button.is_visible():
+            button.click()
+        self.page.wait_for_timeout(500)
+
+    def begin_command(self, name: str) -> None:
+        self.page.locator("#channel-composer-input").click()
+        self.page.keyboard.type(f"/{name}")
+        self.page.wait_for_timeout(500)
+        self.page.keyboard.press("Enter")
+        self.page.locator(".command-chip").wait_for()
+
+    def fill(self, option: str, value: str) -> None:
+        self.page.locator(f"input.command-option-input[data-option='{option}']").fill(value)
+
+    def add_option(self, option: str) -> None:
+        self.page.locator(".command-ghost").click()
+        self.page.locator(".command-popup").get_by_text(option, exact=True).first.click()
+
+    def attach(self, option: str, photo: Path) -> None:
+        self.add_option(option)
+        self.page.locator(f"input.command-file-input[data-option='{option}']").set_input_files(photo)
+
+    def send(self) -> None:
+        self.page.locator("#send-message").click()
+
+    def leave_command(self) -> None:
+        self.page.locator(".command-context-close").click()
+
+
+def visit(playing: Playground, page: Page, out: Path, subject: str) -> None:
+    visitor = Visitor(page, out)
+    page.goto(playing.wait_for(r"http://127\.0\.0\.1:\d+/#[\w-]+", 60).group(0))
+    photos = sorted((PHOTOS / subject / "train").iterdir())
+    page.get_by_text("Training", exact=False).first.wait_for(timeout=120_000)
+    page.wait_for_timeout(25_000)
+    visitor.shoot("card")
+    playing.wait_for(r"Trained in", MAIN_JOB_SECONDS)
+    page.wait_for_timeout(3000)
+    visitor.to_latest()
+    visitor.shoot("result")
+    playing.wait_for(r"It is your turn", MAIN_JOB_SECONDS)
+    visitor.to_latest()
+    visitor.shoot("models")
+    visitor.begin_command("train")
+    visitor.fill("name", "luna")
+    visitor.fill("class", "cat")
+    for number, photo in enumerate(photos[:3], start=1):
+        visitor.attach(f"photo{number}", photo)
+    visitor.shoot("train-command")
+    visitor.leave_command()
+    visitor.begin_command("train")
+    visitor.fill("name", "luna")
+    visitor.fill("class", "cat")
+    visitor.send()
+    page.locator("#modal-root input[type=file]").first.set_input_files(photos)
+    visitor.shoot("train-form")
+    page.keyboard.press("Escape")
+    visitor.begin_command("imagine")
+    visitor.fill("prompt", f"{subject} on the moon")
+    visitor.add_option("count")
+    visitor.fill("count", "4")
+    visitor.send()
+    page.wait_for_timeout(15_000)
+    visitor.to_latest()
+    visitor.shoot("imagine")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--folder", type=Path, default=Path("demo"))
+    parser.add_argument("--subject", default="rex")
+    options = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        print("Chromium is missing: install Debian's package `chromium`.", file=sys.stderr)
+        return 1
+    options.out.mkdir(parents=True, exist_ok=True)
+    with playground(options.folder) as playing, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport=VIEWPORT)  # type: ignore[arg-type]
+        visit(playing, page, options.out, options.subject)
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
