@@ -3,22 +3,21 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.cards import answer, post_card
 from bot.prompts import Reading, pick, read_negative, read_prompt, tidy
-from bot.services import Services
-from bot.views import picture_card
 from storage.bases import Shape, picture_size
 from storage.contract import MAX_SEED, ImagineRequest
-from storage.deliveries import mark_card_posted
-from storage.errors import ModelNotFound, ModelNotReady, NotYourJob
-from storage.jobs import NewImagining, accept_imagining, find_job, queue_place
+from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, UserError
+from storage.jobs import NewImagining, accept_imagining, find_job
 from storage.models import find_model, own_models, usable_models
-from storage.schema import Job, Model, ModelStatus
+from storage.schema import Model, ModelStatus
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -145,23 +144,14 @@ def _ready(model: Model) -> Model:
 async def _promise(interaction: "discord.Interaction[Dreambot]", new: NewImagining) -> None:
     services = interaction.client.services
     await interaction.response.defer(ephemeral=new.private, thinking=True)
-    async with services.database.write() as session:
-        job = await accept_imagining(session, new, services.clock(), services.settings.max_active_pictures)
+    try:
+        async with services.database.write() as session:
+            job = await accept_imagining(session, new, services.clock(), services.settings.max_active_pictures)
+    except UserError:
+        await interaction.delete_original_response()  # it is public, and what went wrong is for the person alone
+        raise
     services.queue.wake()
-    await _post_card(interaction, services, job, new.model)
-
-
-async def _post_card(
-    interaction: "discord.Interaction[Dreambot]", services: Services, job: Job, model: Model | None
-) -> None:
-    worker_alive = await services.queue.worker_alive(job.base)
-    async with services.database.read() as session:
-        place = await queue_place(session, job)
-    card = picture_card.render(job, model, place=place, worker_alive=worker_alive)
-    message = await interaction.edit_original_response(view=card.view)
-    async with services.database.write() as session:
-        await mark_card_posted(session, job.id, message.id)
-    services.wake_delivery()
+    await post_card(services, job, partial(answer, interaction))
 
 
 def _asker(interaction: "discord.Interaction[Dreambot]") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.contract import JobKind
 from storage.errors import ModelNotFound, ModelNotReady, NameTaken
 from storage.names import name_key, validate_name
 from storage.outcomes import stop_job
@@ -23,10 +24,15 @@ __all__ = [
     "rename_model",
     "server_models",
     "share_model",
+    "trainings_of",
     "unshare_model",
     "usable_models",
     "validate_name",
 ]
+
+
+DELETED_NAME = "(deleted)"
+"""Stands where the name stood; no model can be called so."""
 
 
 def _own(owner_id: int) -> ColumnElement[bool]:
@@ -131,6 +137,11 @@ async def unshare_model(session: AsyncSession, model_id: str, owner_id: int) -> 
     return model
 
 
+async def trainings_of(session: AsyncSession, model_id: str) -> Sequence[str]:
+    """Return the ids of the jobs that trained the model."""
+    return (await session.scalars(select(Job.id).where(Job.model_id == model_id, Job.kind == JobKind.TRAIN))).all()
+
+
 async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: datetime) -> list[str]:
     """Forget the model and everything made from it; return the keys of the blobs to delete after the commit.
 
@@ -145,9 +156,10 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
         if not job.state.ended:
             await stop_job(session, job, at)
         keys += [job.sample_key] if job.sample_key is not None else []
-        job.sample_key = None
+        job.sample_key = job.prompt_shown = None
     model.adapter_key = model.adapter_digest = model.download_key = model.download_digest = model.cover_key = None
     model.shared_guild_id, model.deleted_at = None, at
+    model.name, model.name_key = DELETED_NAME, ""
     return sorted(set(keys))
 
 
