@@ -1,0 +1,171 @@
+import pytest
+
+from storage.contract import FailureReason
+from storage.database import Database
+from storage.errors import InvalidName, ModelNotFound, ModelNotReady, NameTaken
+from storage.events import apply_event
+from storage.jobs import fail_job, find_job, pictures_of
+from storage.models import (
+    count_own,
+    count_server,
+    delete_model,
+    find_model,
+    find_own_model,
+    model_of,
+    own_models,
+    rename_model,
+    server_models,
+    share_model,
+    unshare_model,
+    usable_models,
+)
+from storage.schema import JobState, Model, ModelStatus
+from tests.storage.examples import ANN, BOB, GUILD, NOW, accepted_imagining, accepted_training, imagined, trained
+
+OTHER_GUILD = 501
+
+
+async def ready(database: Database, owner: int = ANN, name: str = "rex") -> Model:
+    job = await accepted_training(database, owner, name)
+    async with database.write() as session:
+        await apply_event(session, trained(job), NOW)
+    async with database.read() as session:
+        return await session.get_one(Model, job.model_id)
+
+
+async def shared(database: Database, owner: int = ANN, name: str = "rex") -> Model:
+    model = await ready(database, owner, name)
+    async with database.write() as session:
+        return await share_model(session, model.id, owner, GUILD)
+
+
+async def usable(database: Database, asker: int, guild: int | None) -> list[str]:
+    async with database.read() as session:
+        return [model.name for model in await usable_models(session, asker, guild)]
+
+
+async def test_a_model_is_for_its_owner_until_it_is_shared(database: Database) -> None:
+    model = await ready(database)
+    assert await usable(database, ANN, GUILD) == await usable(database, ANN, None) == ["rex"]
+    assert await usable(database, BOB, GUILD) == await usable(database, BOB, None) == []
+
+    async with database.write() as session:
+        await share_model(session, model.id, ANN, GUILD)
+    assert await usable(database, BOB, GUILD) == ["rex"]
+    assert await usable(database, BOB, OTHER_GUILD) == await usable(database, BOB, None) == []
+
+    async with database.write() as session:
+        await unshare_model(session, model.id, ANN)
+    assert await usable(database, BOB, GUILD) == []
+
+
+async def test_ones_own_models_come_first(database: Database) -> None:
+    for name in ("zoe", "ada"):
+        await shared(database, BOB, name)
+    for name in ("rex", "luna"):
+        await ready(database, ANN, name)
+    assert await usable(database, ANN, GUILD) == ["luna", "rex", "ada", "zoe"]
+
+
+async def test_a_model_in_training_or_failed_is_shown_but_not_used(database: Database) -> None:
+    job = await accepted_training(database)
+    async with database.read() as session:
+        assert [model.status for model in await own_models(session, ANN, 0, 10)] == [ModelStatus.TRAINING]
+        assert await usable_models(session, ANN, GUILD) == []
+    with pytest.raises(ModelNotReady) as caught:
+        async with database.write() as session:
+            await share_model(session, str(job.model_id), ANN, GUILD)
+    assert caught.value.name == "rex"
+    async with database.write() as session:
+        await fail_job(session, job.id, FailureReason.DIVERGED, NOW)
+    async with database.read() as session:
+        assert await count_own(session, ANN) == 1
+        assert await usable_models(session, ANN, GUILD) == []
+
+
+async def test_a_stranger_finds_a_model_only_where_it_is_shared(database: Database) -> None:
+    private, public = await ready(database, name="private"), await shared(database, name="public")
+    async with database.read() as session:
+        assert (await find_model(session, public.id, BOB, GUILD)).name == "public"
+        assert (await find_model(session, private.id, ANN, None)).name == "private"
+        for model, guild in ((private, GUILD), (private, None), (public, OTHER_GUILD), (public, None)):
+            with pytest.raises(ModelNotFound):
+                await find_model(session, model.id, BOB, guild)
+        with pytest.raises(ModelNotFound):
+            await find_model(session, "0" * 32, BOB, GUILD)
+
+
+async def test_only_the_owner_may_change_a_model(database: Database) -> None:
+    model = await shared(database)
+    for change in (
+        lambda session: find_own_model(session, model.id, BOB),
+        lambda session: rename_model(session, model.id, BOB, "mine"),
+        lambda session: share_model(session, model.id, BOB, OTHER_GUILD),
+        lambda session: unshare_model(session, model.id, BOB),
+        lambda session: delete_model(session, model.id, BOB, NOW),
+    ):
+        with pytest.raises(ModelNotFound):
+            async with database.write() as session:
+                await change(session)
+    async with database.read() as session:
+        assert await session.get_one(Model, model.id) == model
+
+
+async def test_pages_and_counts_agree(database: Database) -> None:
+    names = [f"dog {n}" for n in range(5)]
+    for name in names:
+        await shared(database, ANN, name)
+    await ready(database, BOB, "hidden")
+    async with database.read() as session:
+        assert (await count_own(session, ANN), await count_server(session, GUILD)) == (5, 5)
+        assert await count_server(session, OTHER_GUILD) == 0
+        for page_of, whose in ((own_models, ANN), (server_models, GUILD)):
+            pages = [await page_of(session, whose, offset, 2) for offset in (0, 2, 4)]
+            assert [len(page) for page in pages] == [2, 2, 1]
+            assert sorted(model.name for page in pages for model in page) == names
+
+
+async def test_renaming_keeps_names_apart(database: Database) -> None:
+    rex, luna = await ready(database, name="rex"), await ready(database, name="luna")
+    async with database.write() as session:
+        assert (await rename_model(session, rex.id, ANN, " REX ")).name == "REX"
+    for wrong, error in (("Luna", NameTaken), ("*", InvalidName)):
+        with pytest.raises(error):
+            async with database.write() as session:
+                await rename_model(session, rex.id, ANN, wrong)
+    async with database.write() as session:
+        await rename_model(session, luna.id, ANN, "moon")
+        await rename_model(session, rex.id, ANN, "Luna")
+    assert await usable(database, ANN, None) == ["Luna", "moon"]
+
+
+async def test_deleting_forgets_everything_made_of_the_photos(database: Database) -> None:
+    model = await shared(database)
+    picture = await accepted_imagining(database, BOB, model)
+    async with database.write() as session:
+        await apply_event(session, imagined(picture), NOW)
+    async with database.write() as session:
+        keys = await delete_model(session, model.id, ANN, NOW)
+
+    assert len(keys) == len(set(keys)) == 3 + 2 + 1 + 2  # photos, samples, a picture, the adapter's two files
+    assert {key.split("/")[0] for key in keys} == {"photos", "samples", "pictures", "models"}
+    async with database.read() as session:
+        assert await pictures_of(session, picture.id) == []
+        assert await usable_models(session, ANN, GUILD) == await own_models(session, ANN, 0, 9) == []
+        job = await find_job(session, picture.id)
+        assert job is not None
+        assert (job.state, (await model_of(session, job)) is not None) == (JobState.SUCCEEDED, True)
+        with pytest.raises(ModelNotFound):
+            await find_model(session, model.id, ANN, GUILD)
+    await accepted_training(database)
+
+
+async def test_deleting_a_model_in_training_stops_it(database: Database) -> None:
+    job = await accepted_training(database)
+    async with database.write() as session:
+        keys = await delete_model(session, str(job.model_id), ANN, NOW)
+    assert len(keys) == 3
+    async with database.read() as session:
+        stopped = await find_job(session, job.id)
+    assert stopped is not None
+    assert stopped.state is JobState.CANCELLED
