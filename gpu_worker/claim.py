@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 """How often the worker looks whether the person has cancelled."""
 
+RELEASE_SECONDS = 2.0
+
 
 class Unwanted(Enum):
     """Why an attempt should end before its work is done."""
@@ -77,10 +79,12 @@ class Claim:
         return self.unwanted
 
     async def release(self) -> None:
+        """Give the lease back; where Redis does not answer it runs out by itself."""
         try:
-            await self._lease.release()
-        except LockError:
-            log.warning("job %s attempt %d: the lease had run out before the end", self._job, self._attempt)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._lease.release()
+        except (LockError, TimeoutError):
+            log.warning("job %s attempt %d: the lease could not be given back", self._job, self._attempt)
 
     async def _renew(self) -> None:
         """Renew the lease, or take it again where it ran out while Redis was away or this process was frozen."""

