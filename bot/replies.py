@@ -24,6 +24,15 @@ async def reply(interaction: discord.Interaction[Any], words: str) -> None:
         await interaction.response.send_message(words, ephemeral=True)
 
 
+async def withdraw(interaction: discord.Interaction[Any]) -> None:
+    """Take back a public "thinking", so that what comes next can be for the person alone.
+
+    Whatever is sent first after a deferral takes its place and its publicity, so something has to; then it goes.
+    """
+    await interaction.edit_original_response(content="…")
+    await interaction.delete_original_response()
+
+
 async def answer_error(interaction: discord.Interaction[Any], error: Exception) -> None:
     """Explain a person's mistake to them; log ours under a reference that they can quote."""
     if isinstance(error, UserError):

@@ -16,6 +16,7 @@ from discord.app_commands import Choice, Range
 from bot import text
 from bot.cards import answer, post_card
 from bot.consent import Consent, ConsentText
+from bot.replies import withdraw
 from bot.training import (
     MAX_CLASS_CHARS,
     Asker,
@@ -130,7 +131,8 @@ async def learn(interaction: Interaction, wish: Wish, photos: Sequence[Photo], c
             return
         job = await accept(services, training, agrees=consent is Consent.NOW)
     except UserError:
-        await interaction.delete_original_response()  # it is public, and what went wrong is for the person alone
+        if consent is not Consent.MISSING:
+            await withdraw(interaction)
         raise
     await post_card(services, job, partial(answer, interaction))
     if copies:

@@ -67,11 +67,7 @@ class AgreeButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a-
 
 class DeclineButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a-f]{32}):decline"):
     def __init__(self, draft_id: str) -> None:
-        super().__init__(
-            ui.Button(
-                label="Delete the photos", style=discord.ButtonStyle.secondary, custom_id=f"draft:{draft_id}:decline"
-            )
-        )
+        super().__init__(ui.Button(label="No, delete the photos", custom_id=f"draft:{draft_id}:decline"))
         self.draft_id = draft_id
 
     @classmethod

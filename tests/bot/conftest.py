@@ -101,6 +101,10 @@ class World:
     def seen_by(self, person: MemberActor) -> list[discord.Message]:
         return self.channel.history(viewer=person)
 
+    def pinged(self, message: discord.Message) -> set[int]:
+        """Return whom the message notified."""
+        return set(self.env.backend.get_message(message.channel.id, message.id).ping_user_ids)
+
 
 def words(message: discord.Message | ResponseMessage | None) -> str:
     """Everything that can be read in a message: its text, the words on its components and what its pictures show."""
