@@ -70,7 +70,7 @@ async def test_a_missing_blob_leaves_no_file(store: Blobs, tmp_path: Path) -> No
 
 
 async def test_a_reader_sees_old_or_new_bytes_but_no_mixture(blobs: Blobs) -> None:
-    size = 1 << 20
+    size = 1 << 18
     await blobs.put(KEY, b"a" * size)
 
     async def rewrite() -> None:
@@ -78,7 +78,7 @@ async def test_a_reader_sees_old_or_new_bytes_but_no_mixture(blobs: Blobs) -> No
             await blobs.put(KEY, letter * size)
 
     async def look() -> None:
-        for _ in range(40):
+        for _ in range(20):
             seen = await blobs.get(KEY)
             assert len(seen) == size
             assert len(set(seen)) == 1
