@@ -5,9 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from bot.app import Dreambot
 from bot.delivery import Delivery
+from bot.drafts import keep_no_old_drafts
 from bot.events import EventReader
 from bot.files import Links, application, serving
 from bot.outbox import Outbox
@@ -68,7 +70,7 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
         events = EventReader(database, pool, utc_now, on_applied=show)
         delivery = Delivery(bot, services)
         await stack.enter_async_context(serving(application(blobs, links), settings.files_host, settings.files_port))
-        loops = (outbox.run, events.run, delivery.run, reconciler.run)
+        loops = (outbox.run, events.run, delivery.run, reconciler.run, partial(keep_no_old_drafts, services))
         yield House(bot=bot, services=services, loops=loops)
 
 

@@ -16,7 +16,8 @@ import aiohttp
 import discord
 
 from bot.loops import Wake, forever
-from bot.rendering import render_card, render_result
+from bot.rendering import render_card
+from bot.results import render_result
 from bot.services import Services
 from bot.uploads import FILE_BYTES
 from bot.views.rendered import Rendered

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.services import Services
-from bot.uploads import FILE_BYTES, MAX_FILES, as_file, share_of
+from bot.uploads import FILE_BYTES, as_file, share_of
 from bot.views import picture_card, training_card
 from bot.views.rendered import Rendered
 from storage.contract import JobKind
@@ -34,17 +34,6 @@ async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES) 
         return training_card.render(job, model, place=place, worker_alive=alive, sample=samples[0] if samples else None)
     files = await load(services, [image.key for image in images], "picture", limit, spoiler=job.spoiler)
     return picture_card.render(job, model, images, files, place=place, worker_alive=alive)
-
-
-async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES) -> Rendered:
-    """Render the message at the end of a training."""
-    async with services.database.read() as session:
-        job = await session.get_one(Job, job_id)
-        model = await model_of(session, job)
-        images = await pictures_of(session, job.id)
-    assert model is not None  # noqa: S101 -- a training always has its model
-    samples = await load(services, [image.key for image in images[:MAX_FILES]], "sample", limit)
-    return training_card.render_result(job, model, samples)
 
 
 async def load(

@@ -8,9 +8,10 @@ from typing import Any
 from bot.access import NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
+from bot.drafts import DraftGone
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
-from bot.training import ChildAsSubject, DraftGone, InvalidClass
+from bot.training import ChildAsSubject, InvalidClass
 from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason
 from storage.errors import (
     InvalidName,

@@ -1,8 +1,7 @@
-"""From what a person typed after /train to a job: checked, taken in, kept for consent or accepted."""
+"""From what a person typed after /train to a job: checked, its photos taken in, accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import uuid4
 
 import discord
@@ -13,16 +12,13 @@ from bot.intake import Copy, delete_photos, take_in
 from bot.services import Services
 from bot.subject_kinds import guess_kind, names_a_child
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
-from storage.drafts import drafts_before, keep_draft, take_draft
 from storage.errors import NameProblem, TrainingActive, UserError
-from storage.jobs import NewTraining, accept_training, active_jobs, find_job
+from storage.jobs import NewTraining, accept_training, active_jobs
 from storage.models import check_name_free, validate_name
 from storage.people import has_consent, record_consent
 from storage.schema import Job
 
 MAX_CLASS_CHARS = 40
-DRAFT_LIFE = timedelta(hours=12)
-"""How long photos wait for their owner's consent; well below the age at which the sweep takes bytes without a job."""
 
 
 class InvalidClass(UserError):
@@ -33,10 +29,6 @@ class InvalidClass(UserError):
 
 class ChildAsSubject(UserError):
     """The class noun names a child; consent covers adults alone."""
-
-
-class DraftGone(UserError):
-    """The photos that waited for consent are deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +124,7 @@ async def accept(services: Services, training: NewTraining, *, agrees: bool) -> 
     try:
         async with services.database.write() as session:
             if agrees:
-                await _note_consent(session, services, training.owner_id, training.interaction_id)
+                await note_consent(session, services, training.owner_id, training.interaction_id)
             job = await accept_training(session, training, services.clock())
     except UserError:
         await delete_photos(services.blobs, training.photos)
@@ -143,45 +135,6 @@ async def accept(services: Services, training: NewTraining, *, agrees: bool) -> 
     return job
 
 
-async def keep_for_consent(services: Services, training: NewTraining) -> None:
-    async with services.database.write() as session:
-        await keep_draft(session, training, services.clock())
-
-
-async def accept_draft(services: Services, draft_id: str, owner_id: int, interaction_id: int) -> Job | None:
-    """Begin what waited for consent; None when it has begun already. While something forbids it, the draft waits on.
-
-    Raises DraftGone, NameTaken, TrainingActive.
-    """
-    async with services.database.write() as session:
-        training = await take_draft(session, draft_id, owner_id)
-        if training is None:
-            job = await find_job(session, draft_id)
-            if job is None or job.owner_id != owner_id:
-                raise DraftGone
-            return None
-        await _note_consent(session, services, owner_id, interaction_id)
-        job = await accept_training(session, training, services.clock())
-    services.queue.wake()
-    return job
-
-
-async def drop_draft(services: Services, draft_id: str, owner_id: int) -> None:
-    """Delete what waits for consent; nothing when it is gone already."""
-    async with services.database.write() as session:
-        training = await take_draft(session, draft_id, owner_id)
-    if training is not None:
-        await delete_photos(services.blobs, training.photos)
-
-
-async def drop_old_drafts(services: Services) -> None:
-    """Delete the photos of everybody who has not agreed for `DRAFT_LIFE`."""
-    async with services.database.read() as session:
-        old = await drafts_before(session, services.clock() - DRAFT_LIFE)
-    for training in old:
-        await drop_draft(services, training.job, training.owner_id)
-
-
-async def _note_consent(session: AsyncSession, services: Services, owner_id: int, interaction_id: int) -> None:
+async def note_consent(session: AsyncSession, services: Services, owner_id: int, interaction_id: int) -> None:
     text = ConsentText.of(services.settings)
     await record_consent(session, owner_id, text.version, text.digest, interaction_id, services.clock())

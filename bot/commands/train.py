@@ -16,6 +16,7 @@ from discord.app_commands import Choice, Range
 from bot import text
 from bot.cards import answer, post_card
 from bot.consent import Consent, ConsentText
+from bot.drafts import keep_for_consent
 from bot.replies import withdraw
 from bot.training import (
     MAX_CLASS_CHARS,
@@ -25,10 +26,10 @@ from bot.training import (
     agreed_already,
     check_may_begin,
     check_wish,
-    keep_for_consent,
     take_in_photos,
 )
 from bot.views import consent_card
+from bot.views.share_button import ShareButton
 from bot.views.train_form import KIND_LABELS, QUALITY_LABELS, TrainForm
 from storage.contract import MAX_SEED, Quality, SubjectKind, TrainingOptions
 from storage.errors import UserError
@@ -43,7 +44,7 @@ Photo = discord.Attachment
 
 def register(bot: "Dreambot") -> None:
     bot.tree.add_command(train)
-    bot.add_dynamic_items(consent_card.AgreeButton, consent_card.DeclineButton)
+    bot.add_dynamic_items(consent_card.AgreeButton, consent_card.DeclineButton, ShareButton)
 
 
 @app_commands.command(description="Teach me what something looks like from 3 to 10 photos, and draw it anywhere")

@@ -8,10 +8,10 @@ import discord
 from discord import ui
 
 from bot.cards import post_card
+from bot.drafts import DRAFT_LIFE, accept_draft, drop_draft
 from bot.intake import Copy
 from bot.replies import pressed
 from bot.text import bold, copies_left_out
-from bot.training import DRAFT_LIFE, accept_draft, drop_draft
 from bot.views.rendered import Rendered
 from storage.jobs import NewTraining
 

@@ -30,7 +30,7 @@ from storage.schema import Job
 BASE = "demo"
 
 # SimCord lets the bot rest for 50 ms after each action; a millisecond finds the same and keeps the tests quick.
-simcord.Env._settle_internal.__kwdefaults__["idle"] = 0.001
+(simcord.Env._settle_internal.__kwdefaults__ or {})["idle"] = 0.001
 
 
 @dataclass
@@ -123,6 +123,12 @@ def _strings(part: Any) -> list[str]:
     return own + [found for value in part.values() if isinstance(value, dict | list) for found in _strings(value)]
 
 
+def shown(result: InteractionResult) -> ResponseMessage:
+    """Return the reply, to press something on it."""
+    assert result.response is not None
+    return result.response
+
+
 def answer(result: InteractionResult) -> str:
     """What the person who acted was told, in private or not: the reply and all follow-ups."""
     messages = [message for message in (result.response, *result.followups) if message is not None]
@@ -149,7 +155,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
 
 @pytest.fixture
 async def env(services: Services) -> AsyncIterator[simcord.Env]:
-    """SimCord around the bot. It must be a fixture of this type, for SimCord's plugin looks for one to set its clock."""
+    """SimCord around the bot. A fixture of this type, for SimCord's plugin sets its clock by it."""
     bot = Dreambot(services)
     env = simcord.Env(bot, shard_count=1, settle_timeout=30)
     await env.start()

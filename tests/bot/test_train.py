@@ -13,13 +13,13 @@ from simcord.results import InteractionResult
 from sqlalchemy import select
 
 from bot.consent import ConsentText
-from bot.training import DRAFT_LIFE, DraftGone, accept_draft, drop_old_drafts
+from bot.drafts import DRAFT_LIFE, DraftGone, accept_draft, drop_old_drafts
 from storage.contract import Quality, SubjectKind, TrainRequest
 from storage.jobs import queue_place
 from storage.people import record_consent
 from storage.schema import Consent, Job, JobState, Model, ModelStatus
 from tests.bot import photos
-from tests.bot.conftest import Restart, World, answer, words
+from tests.bot.conftest import Restart, World, answer, shown, words
 from tests.bot.photos import drawn_photo, encoded
 
 GOOD = photos.drawn(4)
@@ -124,7 +124,7 @@ async def test_asks_for_consent_first_and_keeps_the_photos(world: World, restart
     assert "18 or older" in answer(asked)
     assert await world.active(world.ada) == []
     await restart()
-    agreed = await world.ada.click(asked.response, label="I agree, train")
+    agreed = await world.ada.click(shown(asked), label="I agree, train")
     assert "Next in line." in answer(agreed)
     assert "Next in line." in words(world.seen_by(world.ben)[-1])
     assert len(await stored(world)) == 4
@@ -145,7 +145,7 @@ async def test_asks_again_when_the_words_have_changed(world: World) -> None:
 
 async def test_deletes_the_photos_of_who_declines(world: World) -> None:
     asked = await train(world, GOOD)
-    declined = await world.ada.click(asked.response, label="No, delete the photos")
+    declined = await world.ada.click(shown(asked), label="No, delete the photos")
     assert "Deleted" in answer(declined)
     await nothing_happened(world)
 
@@ -156,7 +156,7 @@ async def test_deletes_photos_that_wait_too_long(world: World) -> None:
     assert len(await stored(world)) == 4
     world.clock.now += DRAFT_LIFE + timedelta(seconds=1)
     await drop_old_drafts(world.services)
-    late = await world.ada.click(asked.response, label="I agree, train")
+    late = await world.ada.click(shown(asked), label="I agree, train")
     assert "run `/train`" in answer(late)
     await nothing_happened(world)
 
@@ -167,7 +167,7 @@ async def test_nobody_agrees_for_another(world: World) -> None:
     button = next(part for part in _parts(asked.response.components) if part.get("label") == "I agree, train")
     with pytest.raises(DraftGone):
         await accept_draft(world.services, button["custom_id"].split(":")[1], world.ben.id, 5)
-    await world.ada.click(asked.response, label="I agree, train")
+    await world.ada.click(shown(asked), label="I agree, train")
     assert (await only_job(world)).owner_id == world.ada.id
 
 
@@ -203,7 +203,7 @@ async def test_the_form_asks_once_more_when_consent_is_not_ticked(world: World) 
     form = await open_form(world)
     asked = await world.ada.submit_modal(form, {"photos": uploads(GOOD), "kind": ["pet"], "quality": ["good"]})
     assert asked.ephemeral
-    await world.ada.click(asked.response, label="I agree, train")
+    await world.ada.click(shown(asked), label="I agree, train")
     assert (await only_job(world)).state is JobState.ACCEPTED
 
 
@@ -369,11 +369,11 @@ async def test_one_training_at_a_time(world: World) -> None:
 
 async def test_a_draft_waits_on_while_another_training_runs(world: World) -> None:
     first, second = await train(world, GOOD), await train(world, photos.drawn(3), name="luna")
-    await world.ada.click(first.response, label="I agree, train")
-    refused = await world.ada.click(second.response, label="I agree, train")
+    await world.ada.click(shown(first), label="I agree, train")
+    refused = await world.ada.click(shown(second), label="I agree, train")
     assert "You have a training under way" in answer(refused)
     await world.ada.slash(world.channel, "cancel")
-    await world.ada.click(second.response, label="I agree, train")
+    await world.ada.click(shown(second), label="I agree, train")
     job = await only_job(world)
     assert TrainRequest.model_validate(job.request).photos[0].startswith(f"photos/{job.id}/")
 

@@ -1,0 +1,65 @@
+"""Trainings that wait for their owner's consent, so that nobody has to attach photos twice."""
+
+from datetime import timedelta
+from functools import partial
+
+from bot.intake import delete_photos
+from bot.loops import Wake, forever
+from bot.services import Services
+from bot.training import note_consent
+from storage.drafts import drafts_before, keep_draft, take_draft
+from storage.errors import UserError
+from storage.jobs import NewTraining, accept_training, find_job
+from storage.schema import Job
+
+DRAFT_LIFE = timedelta(hours=12)
+"""How long photos wait; well below the age at which the sweep takes bytes that no job names."""
+LOOK_SECONDS = 600.0
+
+
+class DraftGone(UserError):
+    """The photos that waited for consent are deleted."""
+
+
+async def keep_for_consent(services: Services, training: NewTraining) -> None:
+    async with services.database.write() as session:
+        await keep_draft(session, training, services.clock())
+
+
+async def accept_draft(services: Services, draft_id: str, owner_id: int, interaction_id: int) -> Job | None:
+    """Begin what waited for consent; None when it has begun already. While something forbids it, the draft waits on.
+
+    Raises DraftGone, NameTaken, TrainingActive.
+    """
+    async with services.database.write() as session:
+        training = await take_draft(session, draft_id, owner_id)
+        if training is None:
+            job = await find_job(session, draft_id)
+            if job is None or job.owner_id != owner_id:
+                raise DraftGone
+            return None
+        await note_consent(session, services, owner_id, interaction_id)
+        job = await accept_training(session, training, services.clock())
+    services.queue.wake()
+    return job
+
+
+async def drop_draft(services: Services, draft_id: str, owner_id: int) -> None:
+    """Delete what waits for consent; nothing when it is gone already."""
+    async with services.database.write() as session:
+        training = await take_draft(session, draft_id, owner_id)
+    if training is not None:
+        await delete_photos(services.blobs, training.photos)
+
+
+async def drop_old_drafts(services: Services) -> None:
+    """Delete the photos of everybody who has not agreed for `DRAFT_LIFE`."""
+    async with services.database.read() as session:
+        old = await drafts_before(session, services.clock() - DRAFT_LIFE)
+    for training in old:
+        await drop_draft(services, training.job, training.owner_id)
+
+
+async def keep_no_old_drafts(services: Services) -> None:
+    """Look for such photos again and again, for as long as the bot runs."""
+    await forever("the removal of drafts", partial(drop_old_drafts, services), Wake(LOOK_SECONDS).rest)

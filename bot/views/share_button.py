@@ -1,0 +1,38 @@
+"""The button by which an owner lets everybody in the server draw with a model."""
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+from discord import ui
+
+from bot.access import own_model
+from bot.replies import pressed, reply
+from bot.text import bold
+from storage.models import share_model
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
+
+
+class ShareButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[0-9a-f]{32}):share"):
+    def __init__(self, model_id: str) -> None:
+        super().__init__(ui.Button(label="Share with this server", custom_id=f"model:{model_id}:share"))
+        self.model_id = model_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["model"])
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        guild_id = interaction.guild_id
+        async with interaction.client.services.database.write() as session:
+            model = await own_model(session, self.model_id, interaction.user.id)
+            if guild_id is not None:  # the button stands in servers alone
+                await share_model(session, model.id, model.owner_id, guild_id)
+        await reply(
+            interaction, f"Everybody here can now draw with {bold(model.name)}. You can take that back in `/models`."
+        )
