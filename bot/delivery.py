@@ -117,7 +117,7 @@ class Delivery:
             raise Undeliverable
         webhook = discord.Webhook.partial(self._bot.application_id, row.webhook_token, client=self._bot)
         try:
-            message = await webhook.edit_message(ORIGINAL, view=card.view, attachments=card.files)
+            message = await webhook.edit_message(row.message_id or ORIGINAL, view=card.view, attachments=card.files)
         except discord.HTTPException as error:
             if error.status in {401, 404}:
                 raise Undeliverable from error

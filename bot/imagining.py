@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.cards import answer, post_card
 from bot.prompts import Reading, pick, read_negative, read_prompt, tidy
+from bot.replies import withdraw
 from storage.bases import Shape, picture_size
 from storage.contract import MAX_SEED, ImagineRequest
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, UserError
@@ -148,7 +149,7 @@ async def _promise(interaction: "discord.Interaction[Dreambot]", new: NewImagini
         async with services.database.write() as session:
             job = await accept_imagining(session, new, services.clock(), services.settings.max_active_pictures)
     except UserError:
-        await interaction.delete_original_response()  # it is public, and what went wrong is for the person alone
+        await withdraw(interaction)
         raise
     services.queue.wake()
     await post_card(services, job, partial(answer, interaction))
