@@ -18,12 +18,12 @@ from gpu_worker.attempt import Station, run_attempt
 from gpu_worker.class_images import ClassImages
 from gpu_worker.engine_process import EngineBroken, EngineProcess, engine_command
 from gpu_worker.heartbeat import beat
-from gpu_worker.redis_client import OUTAGE, address, client
 from gpu_worker.settings import WorkerSettings, load_settings, unique_name
 from gpu_worker.tasks import Queues
 from gpu_worker.workspace import Workspace
 from storage.blobs import Blobs
 from storage.contract import JobKind, worker_key
+from storage.redis_client import OUTAGE, address, client
 
 log = logging.getLogger("gpu_worker")
 
@@ -146,7 +146,7 @@ async def _open_redis(url: str, stopped: "asyncio.Future[Exit]") -> AsyncIterato
         raise CannotStart(Exit.SETTINGS, f"REDIS_URL is no address of a Redis server: {error}") from None
     async with probe:
         await _wait_for_redis(probe, url, stopped)
-    async with client(url) as redis:
+    async with client(url, patient=True) as redis:
         yield redis
 
 

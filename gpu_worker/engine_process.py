@@ -43,7 +43,7 @@ engine_log = logging.getLogger("gpu_worker.engine")
 MAX_FAILED_STARTS = 3
 MAX_RESTART_DELAY_SECONDS = 30.0
 WATCH_SECONDS = 1.0
-EXIT_SECONDS = 5.0
+EXIT_SECONDS = 2.0
 """How long a process may take to end once it has closed its pipe."""
 
 Stream = TypeVar("Stream", asyncio.StreamReader, asyncio.StreamWriter)
@@ -161,7 +161,8 @@ class EngineProcess:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(EXIT_SECONDS):
                         await process.wait()
-                self._kill("it closed its pipe")
+                self._kill("it closed its pipe and went on")
+                await process.wait()
                 watch.cancel()
             return self.about is not None
         finally:

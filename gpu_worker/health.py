@@ -3,9 +3,9 @@
 import asyncio
 import sys
 
-from gpu_worker.redis_client import OUTAGE, client
 from gpu_worker.settings import WorkerSettings, load_settings
 from storage.contract import worker_key
+from storage.redis_client import OUTAGE, client
 
 
 async def lives(settings: WorkerSettings) -> bool:

@@ -12,10 +12,10 @@ from arq.worker import RetryJob, Worker, func
 from pydantic import TypeAdapter
 from redis.exceptions import RedisError
 
-from gpu_worker.redis_client import connection_pool
 from gpu_worker.settings import WorkerSettings
 from storage.contract import Id, JobKind, queue_name, task_id
 from storage.queue_codec import decode_job, encode_job
+from storage.redis_client import connection_pool
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Queues:
         worker = Worker(
             functions=[func(task, name=kind.value)],
             redis_pool=ArqRedis(
-                connection_pool(settings.redis_url.get_secret_value()),
+                connection_pool(settings.redis_url.get_secret_value(), patient=True),
                 job_serializer=encode_job,
                 job_deserializer=decode_job,
             ),

