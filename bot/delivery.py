@@ -10,7 +10,6 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import aiohttp
 import discord
@@ -32,8 +31,6 @@ BATCH = 50
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 MAX_REFUSALS = 5
 """How often Discord may call a message wrong before we believe it."""
-ORIGINAL: Any = "@original"
-"""Stands for a message's id in the address of the reply to an interaction."""
 
 
 class Undeliverable(Exception):
@@ -57,7 +54,7 @@ class Delivery:
         async with self._services.database.read() as session:
             due = await due_deliveries(session, self._services.clock(), BATCH)
         channels: dict[int, list[Row]] = defaultdict(list)
-        for row in due:
+        for row in sorted(due, key=lambda row: row.id):  # a job's card before its result
             channels[row.channel_id].append(row)
         async with asyncio.TaskGroup() as group:
             for rows in channels.values():
@@ -113,16 +110,16 @@ class Delivery:
 
     async def _edit_private(self, row: Row, card: Rendered) -> int:
         """Edit a reply that its asker alone sees. Raises Undeliverable once its token has expired."""
-        if row.webhook_token is None or self._bot.application_id is None:
+        if row.webhook_token is None or row.message_id is None or self._bot.application_id is None:
             raise Undeliverable
         webhook = discord.Webhook.partial(self._bot.application_id, row.webhook_token, client=self._bot)
         try:
-            message = await webhook.edit_message(row.message_id or ORIGINAL, view=card.view, attachments=card.files)
+            await webhook.edit_message(row.message_id, view=card.view, attachments=card.files)
         except discord.HTTPException as error:
             if error.status in {401, 404}:
                 raise Undeliverable from error
             raise
-        return message.id
+        return row.message_id
 
     def _upload_limit(self, job: Job) -> int:
         guild = None if job.guild_id is None else self._bot.get_guild(job.guild_id)
