@@ -5,7 +5,7 @@ wherever it stands), to class logits and to place logits. Two ship with the demo
 trained on different individuals: one chooses among candidates, the other judges what was chosen.
 """
 
-import json
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -87,7 +88,7 @@ class Embedder(nn.Module):
         stage = Residual if config.architecture == "residual" else Separable
         widths = config.widths
         self.stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2)
-        self.stages = nn.Sequential(*(stage(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.stages = nn.Sequential(*(stage(a, b) for a, b in itertools.pairwise(widths)))
         features = widths[-1]
         self.identity = nn.Linear(2 * features, config.dimensions)
         self.class_head = nn.Linear(features, len(config.classes))
@@ -127,8 +128,7 @@ def load_embedder(folder: Path, device: str = "cpu") -> Embedder:
     Raises:
         FileNotFoundError: one of the files is missing.
     """
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = EmbedderConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    config = TypeAdapter(EmbedderConfig).validate_json((folder / "config.json").read_bytes())
     others = {name: tensor.float() for name, tensor in load_file(folder / "calibration.safetensors").items()}
     embedder = Embedder(config, others)
     embedder.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()})

@@ -26,9 +26,12 @@ async def discord_stub() -> AsyncIterator[DiscordStub]:
     """Serve on loopback. Any token but `GOOD_TOKEN` is refused as Discord refuses it."""
     stub = DiscordStub()
     app = web.Application(middlewares=[_authorised])
-    app.router.add_get("/users/@me", lambda _: web.json_response(BOT_USER))
-    app.router.add_get("/oauth2/applications/@me", lambda _: web.json_response(_application()))
-    app.router.add_get("/applications/@me", lambda _: web.json_response(_application()))
+
+    async def user(_: web.Request) -> web.Response:
+        return web.json_response(BOT_USER)
+
+    async def application(_: web.Request) -> web.Response:
+        return web.json_response(_application())
 
     async def gateway_bot(_: web.Request) -> web.Response:
         limit = {"total": 1000, "remaining": 999, "reset_after": 1, "max_concurrency": 1}
@@ -53,6 +56,9 @@ async def discord_stub() -> AsyncIterator[DiscordStub]:
                 await socket.send_json({"op": 11, "d": None, "s": None, "t": None})
         return socket
 
+    app.router.add_get("/users/@me", user)
+    app.router.add_get("/oauth2/applications/@me", application)
+    app.router.add_get("/applications/@me", application)
     app.router.add_get("/gateway/bot", gateway_bot)
     app.router.add_put("/applications/9000/commands", put_commands)
     app.router.add_get("/gateway", gateway)

@@ -30,7 +30,7 @@ async def test_rex_is_trained_drawn_and_listed(tmp_path: Path) -> None:
             player = Player(world, house.services, tmp_path, lines.append)
             played = await player.play(Subject.read(SAMPLES / "rex"), SHORT)
             async with house.services.database.read() as session:
-                models = await usable_models(session, world.ada.id, world.channel.guild_id)
+                models = await usable_models(session, world.ada.id, None)
             transcript = world.env.transcript()
 
     assert [model.name for model in models] == ["rex"]

@@ -128,7 +128,12 @@ def svg(folder: Path, art: Art, size: int) -> str:
     icons = _icons(folder, art.set_name)
     name = art.icon if art.icon in icons["icons"] else icons["aliases"][art.icon]["parent"]
     icon = icons["icons"][name]
-    box = (icon.get("left", 0), icon.get("top", 0), icon.get("width", icons["width"]), icon.get("height", icons["height"]))
+    box = (
+        icon.get("left", 0),
+        icon.get("top", 0),
+        icon.get("width", icons["width"]),
+        icon.get("height", icons["height"]),
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{size}" '
         f'height="{size}" viewBox="{" ".join(map(str, box))}">{icon["body"]}</svg>'
@@ -139,7 +144,7 @@ def render(folder: Path, art: Art, size: int) -> Pixels:
     """Return the art as [height, width, 4] RGBA in 0..1, at most `size` high and wide, cut to what is drawn."""
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg(folder, art, size)))
     image = Image.open(io.BytesIO(png)).convert("RGBA")
-    return np.asarray(image.crop(image.getbbox()), dtype=np.float32) / 255
+    return np.asarray(image.crop(image.getbbox()), dtype=np.float32) / np.float32(255)
 
 
 def main() -> None:

@@ -22,7 +22,13 @@ PLACE_PHRASES: dict[str, tuple[str, ...]] = {
 }
 PATTERN_WORDS = {"spots": "spotted", "stripes": "striped", "patches": "patched"}
 SYNONYMS = {"dog": ("puppy",), "cat": ("kitten",), "rabbit": ("bunny",), "car": ("automobile",)}
-FRAMES = (("a photo of {}", 0.45), ("photo of {}", 0.06), ("a picture of {}", 0.10), ("an image of {}", 0.04), ("{}", 0.35))
+FRAMES = (
+    ("a photo of {}", 0.45),
+    ("photo of {}", 0.06),
+    ("a picture of {}", 0.10),
+    ("an image of {}", 0.04),
+    ("{}", 0.35),
+)
 ARTICLES = (("a", 0.74), ("", 0.16), ("the", 0.10))
 
 

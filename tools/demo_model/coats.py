@@ -76,13 +76,22 @@ def pattern_mask(pattern: str, shape: tuple[int, int], seed: int) -> Pixels:
         wave = np.sin(2 * np.pi * (count * along + 0.12 * np.sin(7 * across + rng.uniform(0, 6)) + rng.uniform()))
         return _smooth(wave - 0.1, edge * 20)
     if pattern == "half":
-        return _smooth(x - rng.uniform(0.42, 0.58), edge) if rng.random() < 0.5 else _smooth(y - rng.uniform(0.45, 0.6), edge)
+        return (
+            _smooth(x - rng.uniform(0.42, 0.58), edge)
+            if rng.random() < 0.5
+            else _smooth(y - rng.uniform(0.45, 0.6), edge)
+        )
     if pattern == "fade":
         return np.clip((y - 0.25) / 0.5, 0, 1).astype(np.float32)
-    count, low, high = (rng.integers(9, 15), 0.05, 0.085) if pattern == "spots" else (rng.integers(3, 5), 0.15, 0.24)
+    few, many, low, high = (9, 15, 0.05, 0.085) if pattern == "spots" else (3, 5, 0.15, 0.24)
     mask = np.zeros(shape, np.float32)
-    for _ in range(count):
-        cx, cy, radius, squash = rng.uniform(0.08, 0.92), rng.uniform(0.08, 0.92), rng.uniform(low, high), rng.uniform(0.8, 1.2)
+    for _ in range(rng.integers(few, many)):
+        cx, cy, radius, squash = (
+            rng.uniform(0.08, 0.92),
+            rng.uniform(0.08, 0.92),
+            rng.uniform(low, high),
+            rng.uniform(0.8, 1.2),
+        )
         mask = np.maximum(mask, _smooth(radius - np.hypot((x - cx) * squash, y - cy), edge))
     return mask
 

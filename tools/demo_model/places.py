@@ -124,7 +124,9 @@ def beach(c: Canvas) -> None:
         x, top = float(c.rng.choice([0.13, 0.87])), float(c.rng.uniform(0.3, 0.38))
         c.box(x - 0.008, top, x + 0.008, 0.8, (0.45, 0.32, 0.22))
         colour = PALETTE[str(c.rng.choice(["red", "orange", "green", "pink"]))]
-        c.polygon([(x - 0.15, top + 0.1), (x - 0.08, top + 0.02), (x + 0.08, top + 0.02), (x + 0.15, top + 0.1)], colour)
+        c.polygon(
+            [(x - 0.15, top + 0.1), (x - 0.08, top + 0.02), (x + 0.08, top + 0.02), (x + 0.15, top + 0.1)], colour
+        )
     for x, y in c.scatter(4, 0.82, 0.98):
         c.disc(x, y, 0.018, c.vary((0.98, 0.78, 0.68)), 0.7)
 
@@ -181,7 +183,9 @@ def desert(c: Canvas) -> None:
         green, height = c.vary((0.24, 0.50, 0.26), 0.04), float(c.rng.uniform(0.22, 0.32))
         c.box(x - 0.022, y - height, x + 0.022, y, green)
         for side, level in ((-1, 0.45), (1, 0.6)):
-            c.box(min(x, x + side * 0.08), y - height * level, max(x, x + side * 0.08), y - height * level + 0.032, green)
+            c.box(
+                min(x, x + side * 0.08), y - height * level, max(x, x + side * 0.08), y - height * level + 0.032, green
+            )
             edge = x + side * 0.08
             c.box(edge - 0.016, y - height * (level + 0.32), edge + 0.016, y - height * level + 0.032, green)
     c.hills(0.68, 0.04, c.vary((0.93, 0.66, 0.38), 0.04), 1.1)
@@ -195,7 +199,10 @@ def space(c: Canvas) -> None:
     _stars(c, 40, 1)
     for x, y in c.scatter(2, 0.08, 0.92):
         x = float(c.rng.choice([x * 0.25, 1 - x * 0.25]))
-        radius, colour = float(c.rng.uniform(0.06, 0.12)), PALETTE[str(c.rng.choice(["orange", "teal", "pink", "yellow"]))]
+        radius, colour = (
+            float(c.rng.uniform(0.06, 0.12)),
+            PALETTE[str(c.rng.choice(["orange", "teal", "pink", "yellow"]))],
+        )
         c.disc(x, y, radius * 1.7, c.vary((0.85, 0.75, 0.6)), 0.25)
         c.disc(x, y, radius, colour)
 

@@ -4,6 +4,7 @@ Every word of the captions and every identifier is one token; what else people t
 to bytes, so no text is unknown.
 """
 
+import itertools
 import re
 
 from tokenizers.pre_tokenizers import ByteLevel
@@ -32,16 +33,27 @@ PAIRS = (
 
 def caption_words() -> list[str]:
     """Return every word that a caption can hold, sorted."""
-    phrases = [*art.CLASSES, *art.HATS, *art.THINGS, *coats.PALETTE, *captions.PATTERN_WORDS.values(), "wearing with and on"]
-    phrases += [phrase for options in (*captions.PLACE_PHRASES.values(), *captions.SYNONYMS.values()) for phrase in options]
-    phrases += [frame for frame, _ in captions.FRAMES] + [article for article, _ in captions.ARTICLES] + ["an", "background"]
+    phrases = [
+        *art.CLASSES,
+        *art.HATS,
+        *art.THINGS,
+        *coats.PALETTE,
+        *captions.PATTERN_WORDS.values(),
+        "wearing with and on",
+    ]
+    phrases += [
+        phrase for options in (*captions.PLACE_PHRASES.values(), *captions.SYNONYMS.values()) for phrase in options
+    ]
+    phrases += (
+        [frame for frame, _ in captions.FRAMES] + [article for article, _ in captions.ARTICLES] + ["an", "background"]
+    )
     return sorted({word for phrase in phrases for word in re.findall(r"[a-z]+", phrase)})
 
 
 def apply_merges(pieces: list[str], ranks: dict[tuple[str, str], int]) -> list[str]:
     """Join pieces as byte-pair encoding does: always the pair that was merged first."""
     while len(pieces) > 1:
-        pairs = [(ranks.get(pair, len(ranks)), at) for at, pair in enumerate(zip(pieces, pieces[1:], strict=False))]
+        pairs = [(ranks.get(pair, len(ranks)), at) for at, pair in enumerate(itertools.pairwise(pieces))]
         rank, at = min(pairs)
         if rank == len(ranks):
             break

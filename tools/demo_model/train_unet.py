@@ -75,7 +75,9 @@ def new_scheduler() -> DDIMScheduler:
 
 def token_ids(words: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
     """Return the captions as ids [n, LENGTH], cut and padded as the pipeline does it."""
-    encoded = words(list(texts), padding="max_length", max_length=tokenizer.LENGTH, truncation=True, return_tensors="pt")
+    encoded = words(
+        list(texts), padding="max_length", max_length=tokenizer.LENGTH, truncation=True, return_tensors="pt"
+    )
     ids: Tensor = encoded.input_ids
     return ids
 
@@ -104,11 +106,13 @@ class Average:
 
     def __init__(self, modules: Sequence[nn.Module], averages: Sequence[nn.Module]) -> None:
         self._pairs = [
-            pair for m, a in zip(modules, averages, strict=True) for pair in zip(m.parameters(), a.parameters(), strict=True)
+            pair
+            for m, a in zip(modules, averages, strict=True)
+            for pair in zip(m.parameters(), a.parameters(), strict=True)
         ]
         for value, average in self._pairs:
             average.data.copy_(value.data)
-            average.requires_grad_(requires_grad=False)
+            average.requires_grad_(False)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -168,11 +172,15 @@ def show(pipe: StableDiffusionPipeline, path: Path, seed: int = 0) -> None:
     """Draw a grid: every class (across) in some places (down), each picture from its own seed."""
     nouns = list(art.CLASSES)
     rows = []
-    for row, phrase in enumerate(("", *(captions.PLACE_PHRASES[place][0] for place in ("moon", "beach", "city", "forest", "room")))):
+    for row, phrase in enumerate(
+        ("", *(captions.PLACE_PHRASES[place][0] for place in ("moon", "beach", "city", "forest", "room")))
+    ):
         prompts = [f"{captions.with_article(noun, 'a')} {phrase}".strip() for noun in nouns]
         generators = [torch.Generator().manual_seed(seed + 100 * row + column) for column in range(len(nouns))]
         options = {"num_inference_steps": 20, "guidance_scale": 4.0, "height": 64, "width": 64}
-        images = pipe([f"a photo of {prompt}" for prompt in prompts], generator=generators, output_type="pt", **options).images
+        images = pipe(
+            [f"a photo of {prompt}" for prompt in prompts], generator=generators, output_type="pt", **options
+        ).images
         rows.append(images * 2 - 1)
     save_grid(path, rows)
 
@@ -235,7 +243,9 @@ def train(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         average.update(step)
         losses.append(loss.detach())
         if step % 100 == 0:
-            report(f"{clock.minutes():.1f} min  step {step}  {step * options.batch} scenes  loss {torch.stack(losses).mean():.4f}")
+            report(
+                f"{clock.minutes():.1f} min  step {step}  {step * options.batch} scenes  loss {torch.stack(losses).mean():.4f}"
+            )
             losses.clear()
         if time.monotonic() - shown > 60 * options.every:
             shown = time.monotonic()
@@ -256,7 +266,9 @@ def main() -> None:
     parser.add_argument("--scenes", type=Path, default=Path("build/demo_model/scenes"))
     parser.add_argument("--scenes-used", type=int, default=60_000, help="how many of them (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/demo_model"))
-    parser.add_argument("--warm-start", type=Path, help="a pipeline folder to go on from, such as gpu_worker/demo_bundle/base")
+    parser.add_argument(
+        "--warm-start", type=Path, help="a pipeline folder to go on from, such as gpu_worker/demo_bundle/base"
+    )
     parser.add_argument("--minutes", type=float, default=65, help="budget, earlier runs included (default %(default)s)")
     parser.add_argument("--every", type=float, default=10, help="minutes between checkpoints (default %(default)s)")
     parser.add_argument("--batch", type=int, default=64)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
@@ -86,7 +85,9 @@ def save_grid(path: Path, rows: list[Tensor], scale: int = 2) -> None:
 @torch.no_grad()
 def standardise(vae: AutoencoderKL, pixels: npt.NDArray[np.uint8], device: str) -> None:
     """Fold each latent channel's mean and deviation into the 1 x 1 convolutions, so that scaling_factor stays 1."""
-    latents = torch.cat([vae.encode(to_model(pixels[i : i + 64], device)[0]).latent_dist.mean for i in range(0, 1024, 64)])
+    latents = torch.cat(
+        [vae.encode(to_model(pixels[i : i + 64], device)[0]).latent_dist.mean for i in range(0, 1024, 64)]
+    )
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     encode, decode = vae.quant_conv, vae.post_quant_conv
     channels = len(mean)
