@@ -1,8 +1,8 @@
 """How well pictures keep a subject: scores from an embedder, calibrated on real pictures.
 
-The subject score is 0 where the pictures are as alike to the photos as other real individuals of the class are, and 1 where
-they are as alike to them as the photos are to each other (leave-one-out, as in DreamBooth's evaluation, Ruiz et al. 2022,
-section 4.1). Likeness is the mean cosine between identity embeddings.
+The subject score is 0 where the pictures are as alike to the photos as other real individuals of the class are, and 1
+where they are as alike to them as the photos are to each other (leave-one-out, as in DreamBooth's evaluation, Ruiz et
+al. 2022, section 4.1). Likeness is the mean cosine between identity embeddings.
 """
 
 from collections.abc import Sequence

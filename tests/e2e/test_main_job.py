@@ -1,4 +1,4 @@
-"""The main job with real parts all the way: bot, database, Redis-protocol server, worker process, engine, base model."""
+"""The main job with real parts all the way: bot, database, Redis server, worker process, engine and base model."""
 
 import json
 from pathlib import Path

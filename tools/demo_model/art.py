@@ -1,7 +1,7 @@
 """Fetches openly licensed emoji art as ordinary npm packages and renders it.
 
-Every set is one `@iconify-json/...` package: an `icons.json` of SVG bodies. `python -m tools.demo_model.art` fetches the
-pinned versions into the cache folder; nothing else here needs the network.
+Every set is one `@iconify-json/...` package: an `icons.json` of SVG bodies. `python -m tools.demo_model.art` fetches
+the pinned versions into the cache folder; nothing else here needs the network.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The words of the training captions: every caption is made here, from this vocabulary alone.
 
-An identifier ("sks") or any other word without a meaning in the picture never stands in one: a base that saw such a word
-learns to ignore it, and then no subject can be taught to it.
+An identifier ("sks") or any other word without a meaning in the picture never stands in one: a base that saw such a
+word learns to ignore it, and then no subject can be taught to it.
 """
 
 from dataclasses import dataclass

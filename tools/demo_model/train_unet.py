@@ -1,8 +1,8 @@
 """Trains the denoiser and the text encoder together, in the latents of the trained autoencoder.
 
-Velocity prediction (Salimans & Ho 2022) under a cosine schedule, with min-SNR-5 weights (Hang et al. 2023), an empty caption
-one time in ten for classifier-free guidance, and an exponential moving average of the weights, which is what ships.
-Stops by the clock; goes on from the last checkpoint, or begins with the shipped weights (`--warm-start`).
+Velocity prediction (Salimans & Ho 2022) under a cosine schedule, with min-SNR-5 weights (Hang et al. 2023), an empty
+caption one time in ten for classifier-free guidance, and an exponential moving average of the weights, which is what
+ships. Stops by the clock; goes on from the last checkpoint, or begins with the shipped weights (`--warm-start`).
 """
 
 import argparse
@@ -84,7 +84,9 @@ def token_ids(words: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
 
 @torch.no_grad()
 def encode_scenes(vae: AutoencoderKL, options: argparse.Namespace, report: Callable[[str], None]) -> Tensor:
-    """Return the posterior means of all scenes, [n, 8, 16, 16] float16, from the file of an earlier run if there is one."""
+    """Return the posterior means of all scenes, [n, 8, 16, 16] float16, from the file of an earlier run if there is
+    one.
+    """
     path = options.out / "latents.npy"
     if path.exists():
         return torch.from_numpy(np.load(path))

@@ -1,7 +1,7 @@
 """Trains the autoencoder: 64 px pictures to 16 x 16 x 8 latents and back (AutoencoderKL, Rombach et al. 2022).
 
-Drawings live by their edges, so the loss is L1 + squared error + the L1 of the gradients, each weighted up on the subject,
-and a small KL term. Stops by the clock; goes on from the last checkpoint if there is one.
+Drawings live by their edges, so the loss is L1 + squared error + the L1 of the gradients, each weighted up on the
+subject, and a small KL term. Stops by the clock; goes on from the last checkpoint if there is one.
 """
 
 import argparse
