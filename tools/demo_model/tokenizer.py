@@ -1,7 +1,7 @@
 """The demo model's tokenizer: CLIP's byte-level scheme with a small vocabulary of whole words.
 
-Every word of the captions and every identifier is one token; what else people type falls back to common pairs of letters and
-to bytes, so no text is unknown.
+Every word of the captions and every identifier is one token; what else people type falls back to common pairs of
+letters and to bytes, so no text is unknown.
 """
 
 import itertools
