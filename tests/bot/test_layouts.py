@@ -1,0 +1,171 @@
+"""Whatever the rows hold, Discord takes the layout: cards of pictures, pages of models, and their forms."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import discord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.prompts import read_negative, tidy
+from bot.views import model_gallery, picture_card
+from bot.views.imagine_form import ImagineForm
+from bot.views.model_gallery import PAGE_MODELS, Place, Scope, Shown
+from bot.views.rename_form import RenameForm
+from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind
+from storage.errors import InvalidName
+from storage.names import MAX_CHARS, name_key, validate_name
+from storage.schema import Image, Job, JobState, Model, ModelStatus
+from tests.bot.payloads import check_message, check_modal
+
+SNOWFLAKES = st.integers(1, 2**64 - 1)
+HEX = st.uuids(version=4).map(lambda uuid: uuid.hex)
+TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive
+PROMPTS = st.text(st.sampled_from("aß`*<@>#\\[]()|_~ \n\u202e太🐕"), max_size=MAX_PROMPT_CHARS)
+
+
+def usable_name(name: str) -> bool:
+    try:
+        validate_name(name)
+    except InvalidName:
+        return False
+    return True
+
+
+NAMES = st.text(st.characters(categories=["L", "M", "N"], include_characters=" _-'"), min_size=2, max_size=MAX_CHARS)
+
+
+@st.composite
+def models(draw: st.DrawFn) -> Model:
+    name = validate_name(draw(NAMES.filter(usable_name)))
+    return Model(
+        id=draw(HEX),
+        owner_id=draw(SNOWFLAKES),
+        guild_id=draw(st.none() | SNOWFLAKES),
+        name=name,
+        name_key=name_key(name),
+        class_noun=draw(st.text(st.sampled_from("dog' -é"), min_size=1, max_size=40)),
+        subject_kind=draw(st.sampled_from(SubjectKind)),
+        identifier="sks",
+        base="demo",
+        photo_count=draw(st.integers(3, 10)),
+        created_at=draw(TIMES),
+        status=draw(st.sampled_from(ModelStatus)),
+        subject_score=draw(st.none() | st.floats(-2, 2)),
+        shared_guild_id=draw(st.none() | SNOWFLAKES),
+        trained_at=draw(st.none() | TIMES),
+    )
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> Job:
+    job, prompt = draw(HEX), draw(PROMPTS)
+    request = ImagineRequest(
+        job=job,
+        attempt=1,
+        base="demo",
+        prompt=tidy(prompt) or "x",
+        negative_prompt=read_negative(draw(PROMPTS)),
+        count=draw(st.integers(1, 4)),
+        seed=draw(st.integers(0, MAX_SEED)),
+        steps=draw(st.none() | st.integers(1, 150)),
+        guidance_scale=draw(st.none() | st.floats(1, 30)),
+    )
+    return Job(
+        id=job,
+        kind=JobKind.IMAGINE,
+        owner_id=draw(SNOWFLAKES),
+        guild_id=None,
+        channel_id=draw(SNOWFLAKES),
+        model_id=draw(st.none() | HEX),
+        interaction_id=draw(SNOWFLAKES),
+        base="demo",
+        request=request.model_dump(mode="json"),
+        created_at=draw(TIMES),
+        prompt_shown=draw(st.none() | st.just(prompt)),
+        state=draw(st.sampled_from(JobState)),
+        failure=draw(st.none() | st.sampled_from(FailureReason)),
+        step=draw(st.integers(0, 10_000)),
+        steps=draw(st.none() | st.integers(1, 10_000)),
+        cancel_requested_at=draw(st.none() | TIMES),
+        spoiler=draw(st.booleans()),
+    )
+
+
+def file(name: str) -> discord.File:
+    return discord.File(BytesIO(b"png"), f"{name}.png")
+
+
+def drawn(job: Job, seeds: Sequence[int]) -> list[Image]:
+    return [
+        Image(
+            id=UUID(int=position).hex,
+            job_id=job.id,
+            model_id=None,
+            owner_id=job.owner_id,
+            key=f"pictures/{job.id}/1/{position}.png",
+            seed=seed,
+            width=64,
+            height=64,
+            position=position,
+            created_at=job.created_at,
+        )
+        for position, seed in enumerate(seeds)
+    ]
+
+
+@given(
+    jobs(), st.none() | models(), st.lists(st.integers(0, MAX_SEED), max_size=4), st.integers(0, 10**6), st.booleans()
+)
+def test_any_picture_card(job: Job, model: Model | None, seeds: list[int], place: int, alive: bool) -> None:
+    images = drawn(job, seeds if job.state is JobState.SUCCEEDED else [])
+    files = [file(f"picture-{image.position}") for image in images]
+
+    card = picture_card.render(job, model, images, files, place=place, worker_alive=alive)
+
+    parts = check_message(card.view)
+    shown = [item["media"]["url"] for part in parts for item in part.get("items", [])]
+    assert shown == [f"attachment://{each.filename}" for each in card.files]
+
+
+@given(st.lists(models(), max_size=PAGE_MODELS), SNOWFLAKES, st.sampled_from(Scope), st.data())
+def test_any_page_of_models(rows: list[Model], viewer: int, scope: Scope, data: st.DataObject) -> None:
+    total = data.draw(st.integers(len(rows), 600_000))
+    page = data.draw(st.integers(0, model_gallery.page_count(total) - 1))
+    shown = [Shown(model, data.draw(st.none() | st.builds(file, st.just(model.id)))) for model in rows]
+
+    rendered = model_gallery.render_page(shown, total, Place(viewer, scope, page), data.draw(st.none() | SNOWFLAKES))
+
+    check_message(rendered.view)
+    assert len(rendered.files) == sum(each.cover is not None for each in shown)
+
+
+@given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), st.booleans(), st.data())
+def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool, data: st.DataObject) -> None:
+    place = Place(model.owner_id if own else viewer, scope, page)
+    guild = data.draw(st.none() | st.just(model.shared_guild_id) | SNOWFLAKES)
+
+    check_message(model_gallery.render_model(Shown(model, file("cover")), place, guild).view)
+    check_message(model_gallery.render_question(model, place).view)
+
+
+@given(models())
+def test_any_form(model: Model) -> None:
+    async def renamed(_interaction: discord.Interaction[Any]) -> None: ...
+
+    check_modal(ImagineForm(model))
+    check_modal(RenameForm(model, renamed))
+
+
+@given(SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1))
+def test_a_place_is_read_back_from_its_button(viewer: int, scope: Scope, page: int) -> None:
+    place = Place(viewer, scope, page)
+    button = model_gallery.PageButton(place, "Next")
+
+    match = button.template.fullmatch(button.custom_id)
+
+    assert match is not None
+    assert Place.read(match) == place
