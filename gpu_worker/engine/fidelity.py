@@ -80,7 +80,8 @@ def score_places(embedder: Embedder, pictures: Sequence[Image.Image], places: Se
     """
     unknown = set(places) - set(embedder.config.places)
     if unknown:
-        msg = f"the embedder knows no place called {', '.join(sorted(unknown))}; it knows {', '.join(embedder.config.places)}"
+        known = ", ".join(embedder.config.places)
+        msg = f"the embedder knows no place called {', '.join(sorted(unknown))}; it knows {known}"
         raise ValueError(msg)
     found = embedder.look(pictures).place_logits.argmax(1).tolist()
     return sum(embedder.config.places[index] == place for index, place in zip(found, places, strict=True)) / len(places)

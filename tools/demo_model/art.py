@@ -55,11 +55,20 @@ class Art:
         return f"{self.set_name}/{self.icon}"
 
 
+_SET_LETTERS = {
+    "N": "noto",
+    "V": "noto-v1",
+    "T": "twemoji",
+    "F": "fluent-emoji",
+    "P": "fluent-emoji-flat",
+    "E": "emojione",
+    "X": "fxemoji",
+}
+
+
 def _arts(icon: str, sets: str, **renamed: str) -> tuple[Art, ...]:
-    """Return `icon` from each of the space-separated sets; a set in `renamed` calls it otherwise."""
-    names = {"N": "noto", "V": "noto-v1", "T": "twemoji", "F": "fluent-emoji", "P": "fluent-emoji-flat", "E": "emojione",
-             "X": "fxemoji"}  # fmt: skip
-    return tuple(Art(names[letter], renamed.get(letter, icon)) for letter in sets)
+    """Return `icon` from each of the sets, given by their letters; a set in `renamed` calls it otherwise."""
+    return tuple(Art(_SET_LETTERS[letter], renamed.get(letter, icon)) for letter in sets)
 
 
 # One pose a class: the face of an animal (it reads best in few pixels), the side of a car.

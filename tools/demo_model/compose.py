@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,14 @@ class Scene:
     caption: str
     place: str
     nouns: tuple[str, ...]
+
+
+class Label(TypedDict):
+    """What the labels file says of a scene."""
+
+    caption: str
+    place: str
+    nouns: list[str]
 
 
 class Studio:
@@ -121,7 +129,8 @@ class Studio:
     def pose(self, rng: np.random.Generator, place: str, low: float, high: float, x: tuple[float, float]) -> Pose:
         """Draw a pose: on the ground where the place has one, anywhere in the middle where it floats."""
         size = float(rng.uniform(low, high))
-        foot = rng.uniform(0.5 + size / 2 - 0.06, 0.5 + size / 2 + 0.1) if place in places.FLOATING else rng.uniform(0.84, 0.96)
+        middle = 0.5 + size / 2
+        foot = rng.uniform(middle - 0.06, middle + 0.1) if place in places.FLOATING else rng.uniform(0.84, 0.96)
         return Pose(float(rng.uniform(*x)), float(foot), size, float(rng.normal(0, 4)), bool(rng.random() < 0.5))
 
     def portrait(self, sprite: Image.Image, place: str, seed: int) -> Image.Image:
@@ -154,13 +163,17 @@ class Studio:
         who = Individual(noun, sources[int(rng.integers(len(sources)))], coat, hat)
         return who, captions.Looks(noun, coat.colour, coat.pattern, word)
 
-    def _single(self, rng: np.random.Generator, picture: Image.Image, mask: Image.Image, place: str) -> list[captions.Looks]:
+    def _single(
+        self, rng: np.random.Generator, picture: Image.Image, mask: Image.Image, place: str
+    ) -> list[captions.Looks]:
         who, looks = self._anyone(rng, str(rng.choice(list(art.CLASSES))))
         pose = self.pose(rng, place, 0.52, 0.82, (0.34, 0.66))
         self.put(picture, mask, self.sprite(who), pose, shadow=place not in places.FLOATING)
         return [looks]
 
-    def _pair(self, rng: np.random.Generator, picture: Image.Image, mask: Image.Image, place: str) -> list[captions.Looks]:
+    def _pair(
+        self, rng: np.random.Generator, picture: Image.Image, mask: Image.Image, place: str
+    ) -> list[captions.Looks]:
         looks = []
         for noun, side in zip(rng.choice(list(art.CLASSES), 2, replace=False), (0.27, 0.73), strict=True):
             who, look = self._anyone(rng, str(noun))
@@ -171,26 +184,26 @@ class Studio:
 
     def _thing(self, rng: np.random.Generator, picture: Image.Image, place: str) -> str:
         word = str(rng.choice(list(art.THINGS)))
-        options = art.THINGS[word]
-        sprite = Image.fromarray((self.drawing(options[int(rng.integers(len(options)))]) * 255).astype(np.uint8), "RGBA")
+        drawing = self.drawing(art.THINGS[word][int(rng.integers(len(art.THINGS[word])))])
+        sprite = Image.fromarray((drawing * 255).astype(np.uint8), "RGBA")
         pose = self.pose(rng, place, 0.24, 0.32, (0.14, 0.18) if rng.random() < 0.5 else (0.82, 0.86))
         self.put(picture, Image.new("L", picture.size), sprite, pose, shadow=place not in places.FLOATING)
         return word
 
 
-def _chunk(folder: Path, first: int) -> tuple[npt.NDArray[np.uint8], list[dict[str, object]]]:
+def _chunk(folder: Path, first: int) -> tuple[npt.NDArray[np.uint8], list[Label]]:
     studio = Studio(folder)
     pixels = np.empty((CHUNK, SIZE, SIZE, 4), np.uint8)
-    labels: list[dict[str, object]] = []
+    labels: list[Label] = []
     for index in range(CHUNK):
         scene = studio.scene(first + index)
         pixels[index, ..., :3], pixels[index, ..., 3] = np.asarray(scene.image), np.asarray(scene.mask)
-        labels.append({"caption": scene.caption, "place": scene.place, "nouns": scene.nouns})
+        labels.append({"caption": scene.caption, "place": scene.place, "nouns": list(scene.nouns)})
     return pixels, labels
 
 
 def write_scenes(folder: Path, art_folder: Path, count: int, workers: int) -> None:
-    """Write `count` scenes: pixels.npy ([n, 64, 64, 4] uint8, the fourth channel the subject's mask) and labels.jsonl."""
+    """Write `count` scenes: pixels.npy ([n, 64, 64, 4] uint8, the subject's mask last) and labels.jsonl."""
     folder.mkdir(parents=True, exist_ok=True)
     shape = (count, SIZE, SIZE, 4)
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
@@ -201,7 +214,7 @@ def write_scenes(folder: Path, art_folder: Path, count: int, workers: int) -> No
             lines.writelines(json.dumps(label) + "\n" for label in labels)
 
 
-def read_scenes(folder: Path) -> tuple[npt.NDArray[np.uint8], list[dict[str, str]]]:
+def read_scenes(folder: Path) -> tuple[npt.NDArray[np.uint8], list[Label]]:
     """Return the pixels and the labels that `write_scenes` wrote."""
     lines = (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()
     return np.load(folder / "pixels.npy"), [json.loads(line) for line in lines]

@@ -18,16 +18,18 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 LAST = "</w>"
 # Words that people put into prompts and that are no use to cut up: they keep prompts within LENGTH.
 COMMON = (
-    "and of to is are his her its my our with without by for from at in on the a an near under over behind inside outside "
-    "very big small tiny happy sad cute funny old young night day sunset sunrise rain winter summer style painting drawing "
-    "sketch cartoon realistic portrait photo picture image watercolor oil pixel art high quality detailed sunny dark bright "
-    "hat glasses scarf bow ball flower tree house mountain river lake park garden kitchen bed sofa table street road bridge "
-    "castle island jungle farm field clouds stars sun planet playing running sitting standing flying swimming sleeping eating "
-    "driving wearing holding looking dancing toy teapot backpack shoe cup mug bird fish horse cow mouse tiger monkey"
+    "and of to is are his her its my our with without by for from at in on the a an near under over behind inside "
+    "outside very big small tiny happy sad cute funny old young night day sunset sunrise rain winter summer style "
+    "painting drawing sketch cartoon realistic portrait photo picture image watercolor oil pixel art high quality "
+    "detailed sunny dark bright hat glasses scarf bow ball flower tree house mountain river lake park garden "
+    "kitchen bed sofa table street road bridge castle island jungle farm field clouds stars sun planet playing "
+    "running sitting standing flying swimming sleeping eating driving wearing holding looking dancing toy teapot "
+    "backpack shoe cup mug bird fish horse cow mouse tiger monkey"
 ).split()
 PAIRS = (
-    "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic ne ea "
-    "ra ce li ch ll be ma si om ur ca el ta la ns ge ec ul ss et us ol ow ck ay ee oo ai ie un ly ly ke pe da mo po bo no pa"
+    "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro "
+    "ic ne ea ra ce li ch ll be ma si om ur ca el ta la ns ge ec ul ss et us ol ow ck ay ee oo ai ie un ly ke pe da "
+    "mo po bo no pa"
 ).split()
 
 

@@ -1,8 +1,8 @@
 """Trains the two image embedders on individuals of the training art: `choosing` chooses candidates, `judging` reports.
 
-They differ in architecture, seed and individuals. Each learns to tell individuals apart wherever they stand (large-margin
-cosine loss, Wang et al. 2018), and to name class and place. Softened pictures are part of the training, so that what an
-autoencoder smooths away does not count as another individual.
+They differ in architecture, seed, individuals and scenes. Each learns to tell individuals apart wherever they stand
+(large-margin cosine loss, Wang et al. 2018), from portraits, and to name class and place, from training scenes too.
+Softened pictures are part of it, so that what an autoencoder smooths away does not count as another individual.
 """
 
 import argparse
@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gpu_worker.engine.embedder import Embedder, EmbedderConfig
+from gpu_worker.engine.embedder import Embedder, EmbedderConfig, load_embedder
 from tools.demo_model import art, coats, places
-from tools.demo_model.compose import Individual, Studio
+from tools.demo_model.compose import Individual, Studio, read_scenes
 from tools.demo_model.train_vae import learning_rate
 
 PLACES = (*places.PLACES, "plain")
@@ -32,9 +32,10 @@ CONFIGS = {
     "judging": EmbedderConfig("residual", (32, 64, 96, 128), 96, tuple(art.CLASSES), PLACES, 0.8, 0.1),
 }
 SEEDS = {"choosing": 101, "judging": 202}
-PER_CLASS = 36  # individuals
+PER_CLASS = 60  # individuals
 VALIDATION = 4  # of them, held back: they measure and calibrate
-PORTRAITS = 40
+CALIBRATION = 12  # individuals of a class that calibrate, with two portraits each
+PORTRAITS = 24
 SCALE, MARGIN = 20.0, 0.25
 
 
@@ -45,7 +46,8 @@ def individuals(seed: int, noun: str, count: int) -> list[Individual]:
     while len(found) < count:
         coat = coats.random_coat(rng, recoloured=0.6, patterned=0.5)
         drawing = art.TRAINING[noun][int(rng.integers(len(art.TRAINING[noun])))]
-        found.setdefault((drawing, coat.colour, coat.pattern, coat.marking if coat.pattern else None), Individual(noun, drawing, coat))
+        looks = (drawing, coat.colour, coat.pattern, coat.marking if coat.pattern else None)
+        found.setdefault(looks, Individual(noun, drawing, coat))
     return list(found.values())
 
 
@@ -101,35 +103,57 @@ def load_portraits(name: str, options: argparse.Namespace) -> tuple[Tensor, Tens
     return pixels, person, person // PER_CLASS, torch.tensor([place for _, where in drawn for place in where])
 
 
+def load_scenes(name: str, options: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor]:
+    """Return this embedder's half of the scenes with one subject: pixels, classes and places as in `load_portraits`."""
+    pixels, labels = read_scenes(options.scenes)
+    half = list(CONFIGS).index(name)
+    rows = [at for at, label in enumerate(labels) if at % 2 == half and len(label["nouns"]) == 1]
+    classes = torch.tensor([CONFIGS[name].classes.index(labels[at]["nouns"][0]) for at in rows])
+    where = torch.tensor([PLACES.index(labels[at]["place"]) for at in rows])
+    return torch.from_numpy(pixels[rows][..., :3]).permute(0, 3, 1, 2), classes, where
+
+
+def begin(name: str, options: argparse.Namespace, pixels: Tensor, person: Tensor) -> tuple[Embedder, nn.Parameter]:
+    """Return the embedder and everyone's direction: new, or going on from the embedders in `--warm-start`."""
+    embedder = Embedder(CONFIGS[name]).to(options.device)
+    directions = torch.randn(int(person.max()) + 1, CONFIGS[name].dimensions, device=options.device)
+    if options.warm_start is not None:
+        embedder.load_state_dict(load_embedder(options.warm_start / name).state_dict())
+        directions = torch.zeros_like(directions).index_add_(0, person, _look(embedder, pixels)[0].clone())
+    return embedder, nn.Parameter(directions)
+
+
 def train(name: str, options: argparse.Namespace, report: Callable[[str], None]) -> None:
     """Train one embedder by the clock and write it with its calibration."""
     torch.manual_seed(SEEDS[name])
-    pixels, person, kind, place = (part.to(options.device) for part in load_portraits(name, options))
+    device = options.device
+    pixels, person, kind, place = (part.to(device) for part in load_portraits(name, options))
+    scenes, scene_kind, scene_place = (part.to(device) for part in load_scenes(name, options))
     held = person % PER_CLASS < VALIDATION
-    rows = (~held).nonzero().flatten()
-    embedder = Embedder(CONFIGS[name]).to(options.device)
-    directions = nn.Parameter(torch.randn(int(person.max()) + 1, CONFIGS[name].dimensions, device=options.device))
+    known = (~held).nonzero().flatten()
+    embedder, directions = begin(name, options, pixels, person)
     parameters = [*embedder.parameters(), directions]
     optimizer = torch.optim.AdamW(parameters, lr=options.lr, betas=(0.9, 0.99), weight_decay=0.02)
     start, step = time.monotonic(), 0
     while (done := (time.monotonic() - start) / (60 * options.minutes)) < 1:
-        batch = rows[torch.randint(len(rows), (options.batch,), device=options.device)]
+        rows = known[torch.randint(len(known), (options.batch,), device=device)]
+        others = torch.randint(len(scenes), (options.batch,), device=device)
         optimizer.param_groups[0]["lr"] = learning_rate(options.lr, done, step)
-        with torch.autocast(options.device, torch.bfloat16):
-            outputs = embedder(augment(pixels[batch].float() / 127.5 - 1))
-        loss = margin_loss(outputs.identity.float(), directions, person[batch])
-        loss = loss + F.cross_entropy(outputs.class_logits.float(), kind[batch])
-        loss = loss + 0.5 * F.cross_entropy(outputs.place_logits.float(), place[batch])
+        with torch.autocast(device, torch.bfloat16):
+            images = torch.cat([pixels[rows], scenes[others]]).float() / 127.5 - 1
+            identity, classes, where = (part.float() for part in embedder(augment(images)))
+        loss = margin_loss(identity[: options.batch], directions, person[rows])
+        loss = loss + F.cross_entropy(classes, torch.cat([kind[rows], scene_kind[others]]))
+        loss = loss + 0.5 * F.cross_entropy(where, torch.cat([place[rows], scene_place[others]]))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         step += 1
         if step % 100 == 0:
-            right = (outputs.identity.float() @ F.normalize(directions, dim=-1).T).argmax(1) == person[batch]
-            report(f"{name}  {done:.0%}  step {step}  loss {loss.item():.3f}  person {right.float().mean():.2f}")
+            report(f"{name}  {done:.0%}  step {step}  loss {loss.item():.3f}")
     embedder.eval()
     measure(embedder, pixels[held], person[held], kind[held], place[held], report)
-    write(embedder, options.out / "embedders" / name, pixels, person, held)
+    write(embedder, options.out / "embedders" / name, pixels, person)
 
 
 @torch.inference_mode()
@@ -150,24 +174,24 @@ def measure(
     sibling = (kind[:, None] == kind[None]) & ~same
     nearest = person[(similar - 9 * itself.float()).argmax(1)]
     report(
-        f"unseen individuals: same {similar[same & ~itself].mean():.3f}, others of the class {similar[sibling].mean():.3f}, "
+        f"unseen individuals: same {similar[same & ~itself].mean():.3f}, other {similar[sibling].mean():.3f}, "
         f"nearest neighbour is the same {(nearest == person).float().mean():.3f}, "
         f"class {(classes.argmax(1) == kind).float().mean():.3f}, place {(where.argmax(1) == place).float().mean():.3f}"
     )
 
 
-def write(embedder: Embedder, folder: Path, pixels: Tensor, person: Tensor, held: Tensor) -> None:
+def write(embedder: Embedder, folder: Path, pixels: Tensor, person: Tensor) -> None:
     """Write config.json, model.safetensors and calibration.safetensors, all in float16.
 
-    The calibration holds embeddings of two pictures of each of a dozen individuals of every class, those never trained on
-    among them: "other real individuals".
+    The calibration holds embeddings of other real individuals of every class, those never trained on among them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(asdict(embedder.config), indent=2) + "\n", encoding="utf-8")
-    save_file({key: value.half().contiguous().cpu() for key, value in embedder.state_dict().items()}, folder / "model.safetensors")
+    weights = {key: value.half().contiguous().cpu() for key, value in embedder.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
     others = {}
     for index, noun in enumerate(embedder.config.classes):
-        people = range(index * PER_CLASS, index * PER_CLASS + 12)
+        people = range(index * PER_CLASS, index * PER_CLASS + CALIBRATION)
         rows = torch.cat([(person == who).nonzero().flatten()[:2] for who in people])
         others[noun] = _look(embedder, pixels[rows])[0].half().contiguous().cpu()
     save_file(others, folder / "calibration.safetensors")
@@ -179,8 +203,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", default=list(CONFIGS), help="which (default both)")
     parser.add_argument("--cache", type=Path, default=art.CACHE)
     parser.add_argument("--out", type=Path, default=Path("build/demo_model/trained"))
-    parser.add_argument("--minutes", type=float, default=6, help="for each (default %(default)s)")
-    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--warm-start", type=Path, help="folder of embedders to go on from, as in the bundle")
+    parser.add_argument("--minutes", type=float, default=5, help="for each (default %(default)s)")
+    parser.add_argument("--scenes", type=Path, default=Path("build/demo_model/scenes"))
+    parser.add_argument("--batch", type=int, default=64, help="portraits, and as many scenes (default %(default)s)")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)

@@ -6,7 +6,6 @@ ships. Stops by the clock; goes on from the last checkpoint, or begins with the 
 """
 
 import argparse
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -187,6 +186,13 @@ def show(pipe: StableDiffusionPipeline, path: Path, seed: int = 0) -> None:
     save_grid(path, rows)
 
 
+def save(pipe: StableDiffusionPipeline, options: argparse.Namespace) -> None:
+    """Write the pipeline with fresh identifiers, and a grid of its pictures."""
+    freshen_identifiers(pipe.text_encoder, pipe.tokenizer, options.seed)
+    pipe.save_pretrained(options.out / "trained" / "base")
+    show(pipe, options.out / "unet.png")
+
+
 def start_modules(options: argparse.Namespace, words: CLIPTokenizer) -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """Return the denoiser and text encoder: new, or those of the pipeline folder `--warm-start`."""
     if options.warm_start is None:
@@ -245,20 +251,15 @@ def train(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         average.update(step)
         losses.append(loss.detach())
         if step % 100 == 0:
-            report(
-                f"{clock.minutes():.1f} min  step {step}  {step * options.batch} scenes  loss {torch.stack(losses).mean():.4f}"
-            )
+            mean = torch.stack(losses).mean()
+            report(f"{clock.minutes():.1f} min  step {step}  {step * options.batch} scenes  loss {mean:.4f}")
             losses.clear()
         if time.monotonic() - shown > 60 * options.every:
             shown = time.monotonic()
             checkpoint.save(step, clock.minutes())
-            show(pipe, options.out / "unet.png")
+            save(pipe, options)
     checkpoint.save(step, clock.minutes())
-    freshen_identifiers(averages[1], words, options.seed)
-    with contextlib.suppress(FileExistsError):
-        (options.out / "trained").mkdir()
-    pipe.save_pretrained(options.out / "trained" / "base")
-    show(pipe, options.out / "unet.png")
+    save(pipe, options)
     report(f"{step} steps, {step * options.batch} scenes, {clock.minutes():.1f} minutes")
 
 

@@ -5,7 +5,6 @@ subject, and a small KL term. Stops by the clock; goes on from the last checkpoi
 """
 
 import argparse
-import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -133,8 +132,6 @@ def train(options: argparse.Namespace, report: Callable[[str], None]) -> None:
             report(f"PSNR {decibels:.2f} dB")
     checkpoint.save(step, clock.minutes())
     report(f"PSNR {psnr(vae, held, options.device)[0]:.2f} dB before folding")
-    with contextlib.suppress(FileExistsError):
-        (options.out / "trained").mkdir()
     standardise(vae, pixels, options.device)
     decibels, outputs = psnr(vae, held, options.device)
     save_grid(options.out / "vae.png", [to_model(held[:12], options.device)[0], outputs[:12]])
