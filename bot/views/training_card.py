@@ -16,6 +16,7 @@ from storage.schema import ACTIVE, WAITING, Job, JobState, Model
 BAR_CELLS = 20
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_CHARS = 24
+LARGEST_LOSS = 1e9
 ALT_CHARS = 256
 
 STAGES = {
@@ -74,6 +75,7 @@ def bar(step: int, steps: int) -> str:
 
 def sparkline(losses: Sequence[float]) -> str:
     """Draw a curve in one line of text, its newest part last."""
+    losses = [max(-LARGEST_LOSS, min(LARGEST_LOSS, loss)) for loss in losses]
     if len(losses) > SPARK_CHARS:
         edges = [len(losses) * i // SPARK_CHARS for i in range(SPARK_CHARS + 1)]
         losses = [sum(losses[a:b]) / (b - a) for a, b in pairwise(edges)]
@@ -120,7 +122,7 @@ def _progress(job: Job) -> list[str]:
     if job.steps:
         lines.append(f"{bar(job.step, job.steps)} step {job.step} of {job.steps}{_left(job.seconds_left)}")
     if len(job.losses) > 1:
-        lines.append(f"loss {sparkline(job.losses)} {job.losses[-1]:.3f}")
+        lines.append(f"loss {sparkline(job.losses)} {job.losses[-1]:.3g}")
     return lines
 
 

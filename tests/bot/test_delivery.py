@@ -67,7 +67,7 @@ async def test_the_card_lives_in_place(world: World) -> None:
     said = words(world.channel.last_message)
     assert "▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱▱▱ step 200 of 400 · about 2 min left" in said
     assert "loss █" in said
-    assert "▁ 0.100" in said
+    assert "▁ 0.1" in said
     assert len(world.channel.history()) == 1
 
 
