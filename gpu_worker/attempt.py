@@ -119,11 +119,13 @@ class Attempt:
         """Do the job; returns False when the engine was stopped in order and the job has to stay in the queue."""
         try:
             request = REQUEST.validate_json(raw)
-            with self._station.workspace.job_folder() as folder:
-                await self._work(request, folder)
         except ValidationError as error:
             log.error("job %s: a request that this version does not know (%d errors)", self._job, error.error_count())
             await self._end(Failed, reason=FailureReason.UPGRADE)
+            return True
+        try:
+            with self._station.workspace.job_folder() as folder:
+                await self._work(request, folder)
         except transfer.CannotFetch as error:
             log.warning("job %s: %s", self._job, error)
             await self._end(Failed, reason=error.reason)

@@ -59,9 +59,13 @@ class EngineStopped(Exception):
 
 @dataclass
 class _Work:
+    """A job that waits for the engine or is in its hands; it is over with the engine's last report about it."""
+
     order: Train | Imagine
     sent: bool = False
+    cancelled: bool = False
     reports: asyncio.Queue[JobReport | None] = field(default_factory=asyncio.Queue)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def engine_command(settings: WorkerSettings) -> list[str]:
@@ -108,6 +112,8 @@ class EngineProcess:
         A dead engine is reported as `JobFailed`. Raises `EngineStopped` when the engine was told to stop.
         """
         job = order.request.job
+        while earlier := self._work.get(job):  # an attempt that was given up, until the engine lets go of it
+            await earlier.over.wait()
         if self._stopping:
             raise EngineStopped(job)
         work = self._work[job] = _Work(order)
@@ -119,17 +125,19 @@ class EngineProcess:
                     return
             raise EngineStopped(job)
         finally:
-            del self._work[job]
+            if not work.over.is_set():
+                self.cancel(job)
 
     def cancel(self, job: str) -> None:
         """Ask the engine to end a job; its last report tells what came of it."""
         work = self._work.get(job)
-        if work is None:
+        if work is None or work.cancelled:
             return
+        work.cancelled = True
         if work.sent:
             self._send(Cancel(job=job))
         else:
-            work.reports.put_nowait(JobCancelled(job=job))
+            self._report(JobCancelled(job=job))
 
     async def stop(self, seconds: float) -> None:
         """Let the engine checkpoint what trains and end; kill it when that takes longer than `seconds`."""
@@ -153,6 +161,8 @@ class EngineProcess:
             *self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
         )
         log.info("engine started as process %d", process.pid)
+        if self._stopping:
+            self._kill("it is not needed any more")
         try:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._watch())
@@ -192,8 +202,17 @@ class EngineProcess:
             self.ready.set()
             self._send_waiting()
             self._on_ready(True)
-        elif not isinstance(report, Alive) and (work := self._work.get(report.job)):
-            work.reports.put_nowait(report)
+        elif not isinstance(report, Alive):
+            self._report(report)
+
+    def _report(self, report: JobReport) -> None:
+        work = self._work.get(report.job)
+        if work is None:
+            return
+        work.reports.put_nowait(report)
+        if isinstance(report, LAST):
+            del self._work[report.job]
+            work.over.set()
 
     async def _watch(self) -> None:
         """Kill the process when it is silent for too long while it has work or loads its base."""
@@ -229,11 +248,13 @@ class EngineProcess:
         self.ready.clear()
         if was_ready:
             self._on_ready(False)
-        for job, work in self._work.items():
+        for job, work in list(self._work.items()):
             if self._stopping:
+                del self._work[job]
                 work.reports.put_nowait(None)
+                work.over.set()
             elif work.sent:
-                work.reports.put_nowait(JobFailed(job=job, reason=FailureReason.ENGINE_DIED))
+                self._report(JobFailed(job=job, reason=FailureReason.ENGINE_DIED))
 
 
 def _opened(stream: Stream | None) -> Stream:

@@ -1,0 +1,98 @@
+"""The parent's side of the pipe, against a real child process that follows a script."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from gpu_worker.engine_process import EngineProcess, EngineStopped
+from gpu_worker.pipe import JobCancelled, JobFailed, JobReport, Train, TrainingDone
+from storage.contract import FailureReason, TrainRequest
+from tests.gpu_worker.house import SCRIPTED_ENGINE, plan_training
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[EngineProcess]:
+    process = EngineProcess(SCRIPTED_ENGINE)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(process.run())
+        yield process
+        await process.stop(5)
+
+
+def order(folder: Path, request: TrainRequest | None = None, *, steps: int = 10, class_noun: str = "dog") -> Train:
+    request = request or plan_training(class_noun, steps=steps)
+    photos = tuple(folder / f"{position}.png" for position in range(3))
+    for photo in photos:
+        photo.write_bytes(b"photo")
+    return Train(request=request, photos=photos, folder=folder)
+
+
+async def collect(engine: EngineProcess, train: Train) -> list[JobReport]:
+    return [report async for report in engine.perform(train)]
+
+
+async def test_reports_arrive_in_order_and_end_with_the_last(engine: EngineProcess, tmp_path: Path) -> None:
+    reports = await collect(engine, order(tmp_path))
+    assert [report.op for report in reports[:3]] == ["began", "progress", "progress"]
+    assert isinstance(reports[-1], TrainingDone)
+
+
+async def test_a_job_cancelled_before_the_engine_is_ready_never_reaches_it(
+    engine: EngineProcess, tmp_path: Path
+) -> None:
+    assert engine.about is None
+    train = order(tmp_path)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(collect(engine, train))
+        await asyncio.sleep(0)
+        engine.cancel(train.request.job)
+    assert task.result() == [JobCancelled(job=train.request.job)]
+
+
+async def test_a_new_attempt_hears_nothing_of_one_that_was_given_up(engine: EngineProcess, tmp_path: Path) -> None:
+    first = order(tmp_path, steps=1000)
+    async with aclosing(engine.perform(first)) as reports:
+        async for report in reports:
+            if report.op == "progress":
+                break
+    again = first.model_copy(
+        update={"request": first.request.model_copy(update={"attempt": 2, "options": plan_training(steps=10).options})}
+    )
+    heard = await collect(engine, again)
+    assert heard[0].op == "began"
+    assert isinstance(heard[-1], TrainingDone)
+    assert heard[-1].steps == 10
+
+
+async def test_a_job_that_was_not_sent_waits_for_the_next_engine(engine: EngineProcess, tmp_path: Path) -> None:
+    crashing, waiting = order(tmp_path, class_noun="crash"), order(tmp_path)
+    failed = await collect(engine, crashing)
+    assert failed[-1] == JobFailed(job=crashing.request.job, reason=FailureReason.ENGINE_DIED)
+    assert engine.about is None
+    reports = await collect(engine, waiting)
+    assert isinstance(reports[-1], TrainingDone)
+
+
+async def test_after_a_stop_jobs_are_handed_back(engine: EngineProcess, tmp_path: Path) -> None:
+    train = order(tmp_path, steps=1000)
+    heard: list[JobReport] = []
+
+    async def listen() -> None:
+        async for report in engine.perform(train):
+            heard.insert(0, report)
+
+    async def be_stopped() -> None:
+        with pytest.raises(EngineStopped):
+            await listen()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(be_stopped())
+        await engine.ready.wait()
+        await asyncio.sleep(0.2)
+        await engine.stop(5)
+    assert heard[0].op == "checkpointed"
+    with pytest.raises(EngineStopped):
+        await collect(engine, order(tmp_path))
