@@ -69,7 +69,7 @@ def main(env_file: Path | None = None, engine: Sequence[str] | None = None) -> i
         return _fail(error.code, str(error))
 
 
-async def serve(settings: WorkerSettings, engine_command: Sequence[str], stopped: "asyncio.Future[Exit]") -> Exit:
+async def serve(settings: WorkerSettings, command: Sequence[str], stopped: "asyncio.Future[Exit]") -> Exit:
     """Work until `stopped` is done, and set it when the engine proves broken. Raises `CannotStart`."""
     async with contextlib.AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_open_redis(settings.redis_url.get_secret_value(), stopped))
@@ -78,7 +78,7 @@ async def serve(settings: WorkerSettings, engine_command: Sequence[str], stopped
         name = unique_name(settings)
         async with asyncio.TaskGroup() as group:
             engine = EngineProcess(
-                engine_command,
+                command,
                 start_seconds=settings.engine_start_seconds,
                 step_seconds=settings.engine_step_seconds,
                 on_ready=lambda ready: queues.open(ready and not stopped.done()),
@@ -115,7 +115,7 @@ async def hand_over(queues: Queues, engine: EngineProcess) -> None:
     queues.drop()
 
 
-async def _serve_until_signal(settings: WorkerSettings, engine_command: Sequence[str]) -> Exit:
+async def _serve_until_signal(settings: WorkerSettings, command: Sequence[str]) -> Exit:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Exit] = loop.create_future()
 
@@ -125,7 +125,7 @@ async def _serve_until_signal(settings: WorkerSettings, engine_command: Sequence
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    return await serve(settings, engine_command, stopped)
+    return await serve(settings, command, stopped)
 
 
 async def _keep_running(engine: EngineProcess, stopped: "asyncio.Future[Exit]") -> None:

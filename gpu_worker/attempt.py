@@ -112,6 +112,7 @@ class Attempt:
     def __init__(self, station: Station, claim: Claim, events: EventLog, job: str, attempt: int) -> None:
         self._station, self._claim, self._events = station, claim, events
         self._job, self._attempt = job, attempt
+        self._ended = False
         self._stage: Stage | None = None
         self._told_step_at = 0.0
 
@@ -193,7 +194,7 @@ class Attempt:
     async def _finish(self, request: Request, report: TrainingDone | ImaginingDone) -> None:
         """Store what was made and say so, unless the person has cancelled in the meantime."""
         result = await transfer.store_result(self._station.blobs, request, report)
-        if await self._claim.look():
+        if await self._claim.look() in {Unwanted.CANCELLED, Unwanted.LOST}:
             await transfer.drop_result(self._station.blobs, request)
             await self._end_unwanted()
         elif isinstance(result, Trained):
@@ -215,9 +216,10 @@ class Attempt:
             await self._end(Cancelled, step=step)
 
     async def _end(self, kind: type[EventBase], *, retry: bool = False, **fields: object) -> None:
-        """Say how the attempt ended; checkpoints go unless another attempt is to go on from them."""
-        if self._claim.unwanted is Unwanted.LOST:
+        """Say once how the attempt ended; checkpoints go unless another attempt is to go on from them."""
+        if self._ended or self._claim.unwanted is Unwanted.LOST:
             return
+        self._ended = True
         if kind is Failed:
             fields["retry"] = retry
         await self._events.end(kind, **fields)
