@@ -7,7 +7,6 @@ event. Tests of the queue itself use a real server.
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import discord
@@ -136,21 +135,16 @@ def answer(result: InteractionResult) -> str:
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'dreambot.db'}")
-    queue, clock = RecordingQueue(), Clock()
-    try:
-        yield Services(
-            settings=BotSettings(_env_file=None),
-            database=database,
-            blobs=Blobs.open(str(tmp_path / "blobs")),
-            queue=queue,
-            wake_delivery=lambda: None,
-            base=BASE,
-            clock=clock,
-        )
-    finally:
-        await database.close()
+def services(database: Database, blobs: Blobs) -> Services:
+    return Services(
+        settings=BotSettings(_env_file=None),
+        database=database,
+        blobs=blobs,
+        queue=RecordingQueue(),
+        wake_delivery=lambda: None,
+        base=BASE,
+        clock=Clock(),
+    )
 
 
 @pytest.fixture

