@@ -1,8 +1,11 @@
 """The files around the code keep their promises to each other."""
 
+import ast
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ PROJECT = PYPROJECT["project"]
 TEXT_SUFFIXES = {"", ".css", ".html", ".ini", ".js", ".json", ".mako", ".md", ".py", ".toml", ".txt", ".yml", ".yaml"}
 FOREIGN = re.compile(r"/work/|/root/|/home/|/opt/|/tmp/[a-z]|(?<!no-)\bsandbox", re.IGNORECASE)
 """Paths and words that tell of the machine on which a file was written."""
+COMPANIONS = {"pydantic-core": "pydantic", "tokenizers": "transformers", "yarl": "aiohttp"}
+"""What is part of another package's interface and comes with it."""
 
 
 def normal(name: str) -> str:
@@ -23,8 +28,7 @@ def normal(name: str) -> str:
 def dependencies() -> set[str]:
     """Every package that pyproject.toml names."""
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
-    names = {normal(re.split(r"[\[<>=!~; ]", requirement)[0]) for group in groups for requirement in group}
-    return names - {PROJECT["name"]}
+    return set().union(*map(named, groups)) - {PROJECT["name"]}
 
 
 def targets() -> set[str]:
@@ -69,6 +73,32 @@ def test_every_dependency_is_explained() -> None:
     explained = {normal(name) for name in re.findall(r"^\| \[?`?([\w.-]+)`?", document, re.MULTILINE)}
     assert dependencies() - explained == set()
     assert explained - dependencies() - {"package"} == set(), "explained, but no longer used"
+
+
+def named(requirements: list[str]) -> set[str]:
+    return {normal(re.split(r"[\[<>=!~; ]", requirement)[0]) for requirement in requirements}
+
+
+def imported(folder: Path) -> Iterator[str]:
+    """Name the packages, as they are installed, that the folder's files import."""
+    distributions = packages_distributions()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules = [node.module]
+            for module in modules:
+                yield from map(normal, distributions.get(module.partition(".")[0], []))
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [("storage", ["bot"]), ("bot", ["bot", "demo"]), ("gpu_worker", ["worker"]), ("tools", ["bot", "worker", "dev"])],
+)
+def test_each_part_installs_what_it_imports(folder: str, extras: list[str]) -> None:
+    installed = named(PROJECT["dependencies"]).union(*(named(PROJECT["optional-dependencies"][e]) for e in extras))
+    needed = {COMPANIONS.get(package, package) for package in imported(ROOT / folder)}
+    assert needed - installed - {PROJECT["name"]} == set()
 
 
 def test_every_part_of_the_worker_is_kept_from_torch() -> None:
