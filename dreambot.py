@@ -17,8 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(chosen, rest)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in {"bot", "gpu_worker", "storage"}:
-            raise
+        if error.name is None or error.name.startswith(("bot.", "gpu_worker.", "storage")):
+            raise  # ours, and its part is there: a mistake in the code
         return _fail(f"{error.name} is not installed. Run: pip install 'dreambot[{chosen.part}]'")
 
 
