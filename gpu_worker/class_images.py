@@ -47,7 +47,7 @@ class ClassImages:
                 await self._blobs.put_file(key, path)
 
     def _prefix(self, request: TrainRequest) -> str | None:
-        """Name the request's class images; None while no engine runs that could say which base it holds."""
+        """Name the request's class images; None before the engine has said which base it holds."""
         about = self._engine.about
         if about is None:
             return None

@@ -92,7 +92,7 @@ class EngineProcess:
         self._quiet = 0.0  # seconds without a frame, as the watch counts them: it rests while we are frozen ourselves
         self._stopping = False
         self.about: Ready | None = None
-        """What the engine said when it was ready; None while there is none."""
+        """What the engine said when it was ready for the last time; every life of it has the same base."""
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -145,7 +145,7 @@ class EngineProcess:
         process = self._process
         if process is None:
             self._bury()
-        elif self.about is None:
+        elif not self.ready.is_set():
             self._kill("it is not needed any more")
         else:
             self._send(Stop())
@@ -174,7 +174,7 @@ class EngineProcess:
                 self._kill("it closed its pipe and went on")
                 await process.wait()
                 watch.cancel()
-            return self.about is not None
+            return self.ready.is_set()
         finally:
             self._kill("the worker ends")
             code = await process.wait()
@@ -218,13 +218,13 @@ class EngineProcess:
         """Kill the process when it is silent for too long while it has work or loads its base."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            self._quiet = self._quiet + WATCH_SECONDS if self._work or self.about is None else 0.0
-            limit = self._start_seconds if self.about is None else self._step_seconds
+            self._quiet = self._quiet + WATCH_SECONDS if self._work or not self.ready.is_set() else 0.0
+            limit = self._step_seconds if self.ready.is_set() else self._start_seconds
             if self._quiet > limit:
                 self._kill(f"it said nothing for {limit:g} s")
 
     def _send_waiting(self) -> None:
-        if self.about is None:
+        if not self.ready.is_set():
             return
         for work in self._work.values():
             if not work.sent:
@@ -244,9 +244,9 @@ class EngineProcess:
 
     def _bury(self) -> None:
         """Tell every job that was in work that its engine is gone; what was not sent yet waits for the next engine."""
-        was_ready, self.about, self._process = self.about is not None, None, None
-        self.ready.clear()
-        if was_ready:
+        self._process = None
+        if self.ready.is_set():
+            self.ready.clear()
             self._on_ready(False)
         for job, work in list(self._work.items()):
             if self._stopping:

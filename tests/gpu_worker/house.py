@@ -33,7 +33,8 @@ from storage.contract import (
 from storage.queue_codec import decode_job, encode_job
 
 SCRIPTED_ENGINE = (sys.executable, "-m", "tests.gpu_worker.scripted_engine")
-WAIT_SECONDS = 30
+WAIT_SECONDS = 90
+"""More than any wait needs, for the machine may be busy."""
 
 
 def plan_training(class_noun: str = "dog", *, steps: int) -> TrainRequest:

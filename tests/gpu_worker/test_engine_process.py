@@ -43,7 +43,7 @@ async def test_reports_arrive_in_order_and_end_with_the_last(engine: EngineProce
 async def test_a_job_cancelled_before_the_engine_is_ready_never_reaches_it(
     engine: EngineProcess, tmp_path: Path
 ) -> None:
-    assert engine.about is None
+    assert not engine.ready.is_set()
     train = order(tmp_path)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(collect(engine, train))
@@ -71,7 +71,7 @@ async def test_a_job_that_was_not_sent_waits_for_the_next_engine(engine: EngineP
     crashing, waiting = order(tmp_path, class_noun="crash"), order(tmp_path)
     failed = await collect(engine, crashing)
     assert failed[-1] == JobFailed(job=crashing.request.job, reason=FailureReason.ENGINE_DIED)
-    assert engine.about is None
+    assert not engine.ready.is_set()
     reports = await collect(engine, waiting)
     assert isinstance(reports[-1], TrainingDone)
 
