@@ -10,11 +10,11 @@ from bot.settings import BotSettings
 VERSION = "1"
 
 WORDS = """\
-I took these photos, or whoever did lets me use them.
-If they show a person, it is me, or somebody who has agreed to this and is 18 or older.
-They train this one model and nothing else. {photos}
-The model and the pictures made with it stay until I delete the model in `/models`, which deletes them all.
-Others can use the model only where I share it."""
+- I took these photos, or whoever did lets me use them.
+- If they show a person, it is me, or somebody who has agreed to this and is 18 or older.
+- They train this one model and nothing else. {photos}
+- The model and the pictures made with it stay until I delete the model in `/models`, which deletes them all.
+- Others can use the model only where I share it."""
 
 
 class Consent(Enum):

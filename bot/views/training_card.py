@@ -15,7 +15,7 @@ from storage.schema import ACTIVE, WAITING, Job, JobState, Model
 
 BAR_CELLS = 20
 SPARKS = "▁▂▃▄▅▆▇█"
-SPARK_CHARS = 24
+SPARK_CHARS = 20
 LARGEST_LOSS = 1e9
 ALT_CHARS = 256
 
