@@ -44,7 +44,7 @@ def test_another_subject_scores_about_zero(embedder: Embedder, name: str) -> Non
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_photos_through_the_autoencoder_keep_their_score(embedder: Embedder, name: str) -> None:
-    vae = AutoencoderKL.from_pretrained(BUNDLE / "base" / "vae", torch_dtype=torch.float32)
+    vae = AutoencoderKL.from_pretrained(BUNDLE / "base" / "vae", dtype=torch.float32)
     with torch.inference_mode():
         decoded = vae.decode(vae.encode(to_tensor(photos(name, "train"))).latent_dist.mean).sample.clamp(-1, 1)
     pixels = ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()

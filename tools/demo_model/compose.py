@@ -150,18 +150,17 @@ class Studio:
         mask = Image.new("L", picture.size)
         looks = self._pair(rng, picture, mask, place) if rng.random() < 0.1 else self._single(rng, picture, mask, place)
         beside = self._thing(rng, picture, place) if len(looks) == 1 and rng.random() < 0.08 else None
-        where = (None, backdrop) if place == "plain" else (place, None)
-        text = captions.caption(rng, looks, *where, beside)
+        plain = place == "plain"
+        text = captions.caption(rng, looks, None if plain else place, backdrop if plain else None, beside)
         return Scene(picture, mask, text, place, tuple(look.noun for look in looks))
 
     def _anyone(self, rng: np.random.Generator, noun: str) -> tuple[Individual, captions.Looks]:
         sources = art.TRAINING[noun]
         coat = coats.random_coat(rng, recoloured=0.32, patterned=0.24)
         word, hat = self._hats[int(rng.integers(len(self._hats)))]
-        if noun not in FACES or rng.random() > 0.08:
-            word, hat = None, None
-        who = Individual(noun, sources[int(rng.integers(len(sources)))], coat, hat)
-        return who, captions.Looks(noun, coat.colour, coat.pattern, word)
+        wears = noun in FACES and rng.random() < 0.08
+        who = Individual(noun, sources[int(rng.integers(len(sources)))], coat, hat if wears else None)
+        return who, captions.Looks(noun, coat.colour, coat.pattern, word if wears else None)
 
     def _single(
         self, rng: np.random.Generator, picture: Image.Image, mask: Image.Image, place: str

@@ -17,24 +17,20 @@ from tools.demo_model.train_unet import show
 MAX_WEIGHT_BYTES = 16_000_000
 
 
-def load_base(folder: Path) -> StableDiffusionPipeline:
-    """Load a pipeline folder in float32, as the worker does on a CPU."""
-    pipe = StableDiffusionPipeline.from_pretrained(
-        folder, torch_dtype=torch.float32, safety_checker=None, use_safetensors=True
-    )
+def load_base(folder: Path, dtype: torch.dtype = torch.float32) -> StableDiffusionPipeline:
+    """Load a pipeline folder, in float32 as the worker does on a CPU unless told otherwise."""
+    pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype, safety_checker=None, use_safetensors=True)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
 def write_base(trained: Path, out: Path) -> None:
     """Write the pipeline in half precision, with no trace of the folders that it was trained in."""
-    load_base(trained).to(dtype=torch.float16).save_pretrained(out, safe_serialization=True)
+    load_base(trained, torch.float16).save_pretrained(out, safe_serialization=True)
     for path in out.rglob("*.json"):
         values = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(values, dict) and values.pop("_name_or_path", None) is not None:
             path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    for path in out.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def weight_bytes(bundle: Path) -> int:
@@ -78,6 +74,8 @@ def main() -> None:
     options = parser.parse_args()
     write_base(options.trained / "base", options.out / "base")
     shutil.copytree(options.trained / "embedders", options.out / "embedders", dirs_exist_ok=True)
+    for path in options.out.rglob("*"):  # safetensors makes its files the owner's alone
+        path.chmod(0o755 if path.is_dir() else 0o644)
     size = weight_bytes(options.out)
     if size > MAX_WEIGHT_BYTES:
         parser.exit(1, f"the weights are {size:,} bytes, over the limit of {MAX_WEIGHT_BYTES:,}\n")

@@ -124,7 +124,10 @@ def begin(name: str, options: argparse.Namespace, pixels: Tensor, person: Tensor
 
 
 def train(name: str, options: argparse.Namespace, report: Callable[[str], None]) -> None:
-    """Train one embedder by the clock and write it with its calibration."""
+    """Train one embedder by the clock and write it with its calibration.
+
+    Half of the scene batches swap their colour channels, so that a class is known by its shape; they teach no place.
+    """
     torch.manual_seed(SEEDS[name])
     device = options.device
     pixels, person, kind, place = (part.to(device) for part in load_portraits(name, options))
@@ -140,11 +143,14 @@ def train(name: str, options: argparse.Namespace, report: Callable[[str], None])
         others = torch.randint(len(scenes), (options.batch,), device=device)
         optimizer.param_groups[0]["lr"] = learning_rate(options.lr, done, step)
         with torch.autocast(device, torch.bfloat16):
-            images = torch.cat([pixels[rows], scenes[others]]).float() / 127.5 - 1
+            strange = bool(torch.rand(()) < 0.5)
+            shown = scenes[others][:, torch.randperm(3)] if strange else scenes[others]
+            images = torch.cat([pixels[rows], shown]).float() / 127.5 - 1
             identity, classes, where = (part.float() for part in embedder(augment(images)))
         loss = margin_loss(identity[: options.batch], directions, person[rows])
         loss = loss + F.cross_entropy(classes, torch.cat([kind[rows], scene_kind[others]]))
-        loss = loss + 0.5 * F.cross_entropy(where, torch.cat([place[rows], scene_place[others]]))
+        placed = slice(options.batch if strange else None)
+        loss = loss + 0.5 * F.cross_entropy(where[placed], torch.cat([place[rows], scene_place[others]])[placed])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

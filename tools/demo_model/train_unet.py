@@ -197,7 +197,7 @@ def start_modules(options: argparse.Namespace, words: CLIPTokenizer) -> tuple[UN
     """Return the denoiser and text encoder: new, or those of the pipeline folder `--warm-start`."""
     if options.warm_start is None:
         return new_unet(), new_text_encoder(words)
-    unet = UNet2DConditionModel.from_pretrained(options.warm_start, subfolder="unet", torch_dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(options.warm_start, subfolder="unet", dtype=torch.float32)
     text_encoder = CLIPTextModel.from_pretrained(options.warm_start, subfolder="text_encoder", dtype=torch.float32)
     return unet, text_encoder
 
@@ -205,7 +205,7 @@ def start_modules(options: argparse.Namespace, words: CLIPTokenizer) -> tuple[UN
 def load_vae(options: argparse.Namespace) -> AutoencoderKL:
     """Return the trained autoencoder, from the pipeline folder `--warm-start` if one is given."""
     source = options.warm_start or options.out / "trained"
-    return AutoencoderKL.from_pretrained(source, subfolder="vae", torch_dtype=torch.float32).to(options.device).eval()
+    return AutoencoderKL.from_pretrained(source, subfolder="vae", dtype=torch.float32).to(options.device).eval()
 
 
 def train(options: argparse.Namespace, report: Callable[[str], None]) -> None:
