@@ -1,6 +1,7 @@
 """The prompts of DreamBooth training: instance, class and scene prompts, in plain English."""
 
 import re
+from collections.abc import Sequence
 
 from storage.contract import SubjectKind
 
@@ -40,9 +41,11 @@ def class_prompt(class_noun: str, kind: SubjectKind) -> str:
     return f"a picture in {class_noun} style" if kind is SubjectKind.STYLE else f"a photo of {with_article(class_noun)}"
 
 
-def sample_prompts(identifier: str, class_noun: str, kind: SubjectKind) -> list[str]:
+def sample_prompts(
+    identifier: str, class_noun: str, kind: SubjectKind, scenes: Sequence[str] = SCENES[:3]
+) -> list[str]:
     """Return fixed prompts for sample pictures: the plain one first, then the subject in new places."""
     words = subject_words(identifier, class_noun)
     if kind is SubjectKind.STYLE:
         return [f"{thing} in {words} style" for thing in ("a house", "a tree", "a cat", "a boat")]
-    return [instance_prompt(identifier, class_noun, kind)] + [f"{words} {scene}" for scene in SCENES[:3]]
+    return [instance_prompt(identifier, class_noun, kind)] + [f"{words} {scene}" for scene in scenes]

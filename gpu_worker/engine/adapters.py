@@ -48,7 +48,7 @@ def save_adapter(path: Path, adapter: AdapterFile) -> None:
     for name, (down, up) in adapter.weights.items():
         tensors[name + DOWN] = down.to("cpu", torch.float16).contiguous()
         tensors[name + UP] = up.to("cpu", torch.float16).reshape(*up.shape, *[1] * (down.dim() - 2)).contiguous()
-    write_tensors(path, tensors, {"format": "pt", HEADER: adapter.header.model_dump_json()})
+    write_tensors(path, tensors, {HEADER: adapter.header.model_dump_json()})
 
 
 def load_adapter(path: Path, *, digest: str | None, base_digest: str) -> AdapterFile:

@@ -47,6 +47,7 @@ class BaseModel:
     unet: UNet2DConditionModel
     scheduler_config: dict[str, Any]
     accelerator: Accelerator
+    folder: Path
     digest: str
     """SHA-256 over the files that the base was read from."""
 
@@ -150,6 +151,7 @@ def load_base(source: str, device: str = "auto") -> BaseModel:
         unet=pipeline.unet,
         scheduler_config=dict(pipeline.scheduler.config),
         accelerator=accelerator,
+        folder=folder,
         digest=digest_of(folder),
     )
 

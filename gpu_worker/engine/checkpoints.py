@@ -5,13 +5,14 @@ another base, is refused rather than continued.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from gpu_worker.engine.choosing import Candidate
 from gpu_worker.engine.files import write_tensors
 
 HEADER = "dreambot"
@@ -40,9 +41,23 @@ def training_digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def save_checkpoint(path: Path, position: Position, tensors: dict[str, Tensor]) -> None:
+def save_checkpoint(path: Path, position: Position, tensors: dict[str, Tensor], best: Candidate | None) -> None:
+    """Write a checkpoint whole: the training's own tensors, and the best candidate so far."""
+    if best is not None:
+        position = position.model_copy(update={"best_step": best.step, "best_score": best.score})
+        for name, (down, up) in best.weights.items():
+            tensors = tensors | {f"best.{name}.down": down, f"best.{name}.up": up}
     on_cpu = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    write_tensors(path, on_cpu, {"format": "pt", HEADER: position.model_dump_json()})
+    write_tensors(path, on_cpu, {HEADER: position.model_dump_json()})
+
+
+def best_of(position: Position, tensors: Mapping[str, Tensor]) -> Candidate | None:
+    """Return the best candidate that a checkpoint holds."""
+    if position.best_step is None or position.best_score is None:
+        return None
+    names = [key[len("best.") : -len(".down")] for key in tensors if key.startswith("best.") and key.endswith(".down")]
+    weights = {name: (tensors[f"best.{name}.down"], tensors[f"best.{name}.up"]) for name in names}
+    return Candidate(position.best_step, position.best_score, weights)
 
 
 def load_checkpoint(path: Path, training: str) -> tuple[Position, dict[str, Tensor]]:

@@ -7,9 +7,8 @@ makes it write a last checkpoint and end; closing it just ends it.
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,10 +20,20 @@ from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, file_digest, 
 from gpu_worker.engine.checkpoints import (
     CheckpointRefused,
     Position,
+    best_of,
     load_checkpoint,
     prune,
     save_checkpoint,
     training_digest,
+)
+from gpu_worker.engine.choosing import (
+    CHOOSING,
+    JUDGING,
+    Candidate,
+    Embedders,
+    find_embedders,
+    score_candidate,
+    subject_score,
 )
 from gpu_worker.engine.class_images import BATCH, class_image_paths, draw_class_images
 from gpu_worker.engine.export import save_kohya
@@ -34,7 +43,7 @@ from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, draw, for_display
 from gpu_worker.engine.training import SLOT, Diverged, DreamBooth, Latents
-from storage.contract import Stage
+from storage.contract import Stage, TrainRequest
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +52,8 @@ Reports = Generator[pipe.Report | None, None, None]
 READ_EVERY = 5
 """Steps between two readings of the losses: each reading waits for the device."""
 CHECKPOINT_SECONDS = 20.0
-SAMPLE_SEED = 1000
+SHOWN = 4
+"""Pictures on the sheet that the card shows."""
 
 
 class Stopping(Exception):
@@ -56,11 +66,19 @@ class Course:
 
     order: pipe.Train
     recipe: Recipe
-    started: float
-    losses: list[float]
-    unread: list[Tensor]
-    checkpoints: deque[Path]
     digest: str
+    """Of everything that decides the result: a checkpoint of another training does not fit."""
+    embedders: Embedders | None
+    started: float
+    photos: list[Image.Image] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    unread: list[Tensor] = field(default_factory=list)
+    best: Candidate | None = None
+    checkpoints: list[Path] = field(default_factory=list)
+
+    @property
+    def request(self) -> TrainRequest:
+        return self.order.request
 
     @property
     def job(self) -> str:
@@ -74,11 +92,14 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     """
     request = order.request
     recipe = choose_recipe(model.base.family, request.subject_kind, request.quality, len(order.photos), request.options)
-    course = Course(order, recipe, time.monotonic(), [], [], deque(), _digest(model, order, recipe))
+    course = Course(
+        order, recipe, _digest(model, order, recipe), find_embedders(model.base.folder), started=time.monotonic()
+    )
     yield pipe.Began(job=course.job, steps=recipe.steps)
 
     yield _progress(course, Stage.PREPARING, 0, 1)
-    photos = yield from _encode([views_of(p, model.base.resolution) for p in load_photos(order.photos)], model)
+    course.photos = load_photos(order.photos)
+    photos = yield from _encode([views_of(photo, model.base.resolution) for photo in course.photos], model)
     class_images = yield from _class_latents(model, course, cache)
     trainer = DreamBooth(
         model,
@@ -110,7 +131,7 @@ def _encode(views: Sequence[Tensor], model: Resident) -> Generator[None, None, L
 def _class_latents(model: Resident, course: Course, cache: Path) -> Generator[pipe.Report | None, None, Latents | None]:
     if not course.recipe.prior:
         return None
-    request = course.order.request
+    request = course.request
     prompt = prompts.class_prompt(request.class_noun, request.subject_kind)
     paths = class_image_paths(model.base, prompt, course.recipe.class_images, cache)
     missing = [path for path in paths if not path.is_file()]
@@ -132,12 +153,13 @@ def _resume(course: Course, trainer: DreamBooth) -> None:
         log.warning("job %s starts anew: %s", course.job, problem)
         return
     course.losses = list(position.losses)
+    course.best = best_of(position, tensors)
     log.info("job %s goes on from step %d", course.job, position.step)
 
 
 def _train(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
     steps, pace, saved_at = course.recipe.steps, Pace(), time.monotonic()
-    sample_steps = set(_sample_steps(course.recipe))
+    points = points_to_try(steps, course.recipe.candidates)
     while trainer.position < steps:
         pace.begin()
         course.unread.append(trainer.step())
@@ -145,17 +167,17 @@ def _train(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
         done = trainer.position
         if done % READ_EVERY == 0 or done == steps:
             yield _read_losses(course, done, pace.seconds_for(steps - done))
-        if done in sample_steps:
-            yield (yield from _sample(model, course, trainer))
+        if done in points:
+            yield (yield from _try_out(model, course, trainer))
         if done < steps and time.monotonic() - saved_at > CHECKPOINT_SECONDS:
             yield _checkpoint(course, trainer)
             saved_at = time.monotonic()
         yield None
 
 
-def _sample_steps(recipe: Recipe) -> list[int]:
-    """Spread the sample pictures over the training; the last are drawn once it is published."""
-    return [round(recipe.steps * part / recipe.candidates) for part in range(1, recipe.candidates)]
+def points_to_try(steps: int, count: int) -> set[int]:
+    """Spread `count` candidates over the later part of the training; the last step is always one of them."""
+    return {round(steps * (point + 1) / (count + 1)) for point in range(1, count + 1)}
 
 
 def _read_losses(course: Course, step: int, seconds_left: float) -> pipe.Progress:
@@ -174,18 +196,26 @@ def _read_losses(course: Course, step: int, seconds_left: float) -> pipe.Progres
     )
 
 
-def _sample(model: Resident, course: Course, trainer: DreamBooth) -> Generator[None, None, pipe.Sampled]:
-    """Draw the fixed prompts at fixed seeds from the slot in training, as one picture."""
-    pictures = yield from _draw_samples(model, course, trainer)
-    path = course.order.folder / f"sample-{trainer.position:06d}.png"
-    save_picture(contact_sheet(pictures), path)
-    return pipe.Sampled(job=course.job, step=trainer.position, path=path)
+def _try_out(model: Resident, course: Course, trainer: DreamBooth) -> Generator[None, None, pipe.Sampled]:
+    """Draw with the slot in training, show some of it, and remember this point if it is the best so far."""
+    step = trainer.position
+    orders = CHOOSING.orders(course.request, SLOT)
+    if course.embedders is None:
+        orders = orders[:SHOWN]
+    pictures = yield from _draw(model, course, trainer, orders)
+    if course.embedders is not None:
+        score = score_candidate(course.embedders.choosing, course.request, orders, pictures, course.photos)
+        log.info("job %s scores %s at step %d", course.job, score, step)
+        if score is not None and (course.best is None or score >= course.best.score):
+            course.best = Candidate(step, score, trainer.trained())
+    path = course.order.folder / f"sample-{step:06d}.png"
+    save_picture(contact_sheet(pictures[:SHOWN]), path)
+    return pipe.Sampled(job=course.job, step=step, path=path)
 
 
-def _draw_samples(model: Resident, course: Course, trainer: DreamBooth) -> Generator[None, None, list[Image.Image]]:
-    request = course.order.request
-    wanted = prompts.sample_prompts(request.identifier, request.class_noun, request.subject_kind)
-    orders = [PictureOrder(prompt=p, seed=SAMPLE_SEED + n, slot=SLOT) for n, p in enumerate(wanted)]
+def _draw(
+    model: Resident, course: Course, trainer: DreamBooth, orders: Sequence[PictureOrder]
+) -> Generator[None, None, list[Image.Image]]:
     pixels = yield from draw(model, orders, course.recipe.sampler, bank=trainer.bank)
     return [to_image(picture) for picture in pixels]
 
@@ -203,49 +233,49 @@ def _checkpoint(course: Course, trainer: DreamBooth) -> pipe.Checkpointed:
         _read_losses(course, trainer.position, 0.0)
     path = course.order.folder / f"checkpoint-{trainer.position:06d}.safetensors"
     position = Position(training=course.digest, step=trainer.position, losses=tuple(course.losses))
-    save_checkpoint(path, position, trainer.state())
-    course.checkpoints.append(path)
-    prune(course.order.folder, list(course.checkpoints)[-2:])  # the one before may be on its way to the blob store
+    save_checkpoint(path, position, trainer.state(), course.best)
+    course.checkpoints = [*course.checkpoints, path][-2:]  # the one before may be on its way to the blob store
+    prune(course.order.folder, course.checkpoints)
     return pipe.Checkpointed(job=course.job, step=trainer.position, path=path, digest=file_digest(path))
 
 
 def _publish(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
-    request, folder = course.order.request, course.order.folder
+    request, folder = course.request, course.order.folder
     yield _progress(course, Stage.SAVING, 0, 1)
+    chosen = course.best or Candidate(trainer.position, 0.0, trainer.trained())
+    trainer.bank.load(SLOT, chosen.weights)
     header = AdapterHeader(
         base_digest=model.base.digest,
         identifier=request.identifier,
         class_noun=request.class_noun,
         rank=course.recipe.rank,
-        steps=trainer.position,
+        steps=chosen.step,
     )
-    adapter = AdapterFile(header, trainer.trained())
+    adapter = AdapterFile(header, chosen.weights)
     save_adapter(folder / "adapter.safetensors", adapter)
-    save_kohya(
-        folder / "download.safetensors", adapter, model.base, course.recipe, len(course.order.photos), request.seed
-    )
-    samples = yield from _final_samples(model, course, trainer)
+    save_kohya(folder / "download.safetensors", adapter, model.base, course.recipe, len(course.photos), request.seed)
+
+    orders = JUDGING.orders(request, SLOT)
+    pictures = yield from _draw(model, course, trainer, orders)
+    judge = course.embedders.judging if course.embedders else None
     yield pipe.TrainingDone(
         job=course.job,
         adapter=folder / "adapter.safetensors",
         download=folder / "download.safetensors",
         steps=trainer.position,
         seconds=time.monotonic() - course.started,
-        samples=samples,
+        subject_score=subject_score(judge, request, pictures, course.photos) if judge else None,
+        samples=tuple(
+            _keep(model, folder / f"final-{place}.png", order.seed, picture)
+            for place, (order, picture) in enumerate(zip(orders, pictures, strict=True))
+        ),
     )
 
 
-def _final_samples(
-    model: Resident, course: Course, trainer: DreamBooth
-) -> Generator[None, None, tuple[pipe.PictureFile, ...]]:
-    pictures = yield from _draw_samples(model, course, trainer)
-    files = []
-    for place, picture in enumerate(pictures):
-        path = course.order.folder / f"final-{place}.png"
-        shown = for_display(model.base, picture, None, None)
-        save_picture(shown, path)
-        files.append(pipe.PictureFile(path=path, seed=SAMPLE_SEED + place, width=shown.width, height=shown.height))
-    return tuple(files)
+def _keep(model: Resident, path: Path, seed: int, picture: Image.Image) -> pipe.PictureFile:
+    shown = for_display(model.base, picture, None, None)
+    save_picture(shown, path)
+    return pipe.PictureFile(path=path, seed=seed, width=shown.width, height=shown.height)
 
 
 def _progress(course: Course, stage: Stage, step: int, steps: int) -> pipe.Progress:

@@ -1,0 +1,74 @@
+"""Choosing with the embedders that ship beside the demo base, on the sample photos."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gpu_worker.engine.choosing import CHOOSING, JUDGING, find_embedders, score_candidate, subject_score
+from gpu_worker.engine.photos import load_photos
+from storage.contract import Quality, SubjectKind, TrainRequest
+
+BUNDLE = Path(__file__).parents[3] / "gpu_worker" / "demo_bundle"
+
+
+def request_for(class_noun: str, kind: SubjectKind = SubjectKind.PET) -> TrainRequest:
+    return TrainRequest(
+        job="0" * 32,
+        attempt=1,
+        model="0" * 32,
+        base="demo",
+        identifier="sks",
+        class_noun=class_noun,
+        subject_kind=kind,
+        quality=Quality.GOOD,
+        photos=("photos/a/0.png", "photos/a/1.png", "photos/a/2.png"),
+        seed=0,
+    )
+
+
+def photos_of(name: str, which: str) -> list[Image.Image]:
+    return load_photos(sorted((BUNDLE / "photos" / name / which).glob("*.jpg")))
+
+
+def test_choosing_and_judging_share_no_prompt_and_no_seed() -> None:
+    chosen, judged = (trial.orders(request_for("dog"), 1) for trial in (CHOOSING, JUDGING))
+    assert not {order.seed for order in chosen} & {order.seed for order in judged}
+    assert not {order.prompt for order in chosen[1:4]} & {order.prompt for order in judged[1:]}
+
+
+def test_the_same_subject_scores_above_another_and_above_copies() -> None:
+    embedders = find_embedders(BUNDLE / "base")
+    assert embedders is not None
+    seen, others = photos_of("rex", "train"), photos_of("luna", "judge")
+    same = photos_of("rex", "judge")
+    orders = (CHOOSING.orders(request_for("dog"), 1) * 2)[: len(same)]
+    scores = [
+        score_candidate(embedders.choosing, request_for("dog"), orders, pictures, seen)
+        for pictures in (same, others, [seen[0]] * len(same))
+    ]
+    assert None not in scores
+    of_same, of_other, of_copies = (score or 0.0 for score in scores)
+    assert of_same > 0.5 > of_other
+    assert of_same > of_copies
+
+
+@pytest.mark.parametrize("which", ["choosing", "judging"])
+def test_other_photos_of_the_subject_score_near_one(which: str) -> None:
+    embedders = find_embedders(BUNDLE / "base")
+    score = subject_score(
+        getattr(embedders, which), request_for("cat"), photos_of("luna", "judge"), photos_of("luna", "train")
+    )
+    assert score == pytest.approx(1.0, abs=0.25)
+
+
+def test_what_cannot_be_told_has_no_score() -> None:
+    embedders = find_embedders(BUNDLE / "base")
+    assert embedders is not None
+    photos = photos_of("rex", "train")
+    assert subject_score(embedders.judging, request_for("ink", SubjectKind.STYLE), photos, photos) is None
+    assert subject_score(embedders.judging, request_for("dog"), photos, photos[:1]) is None
+
+
+def test_a_base_without_embedders_has_none(tmp_path: Path) -> None:
+    assert find_embedders(tmp_path / "base") is None

@@ -1,0 +1,161 @@
+"""The files that leave the engine, read back by the programs that they are meant for."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from safetensors import safe_open
+
+from gpu_worker.engine.adapters import (
+    AdapterFile,
+    AdapterHeader,
+    AdapterRefused,
+    file_digest,
+    load_adapter,
+    save_adapter,
+)
+from gpu_worker.engine.export import kohya_name, save_kohya
+from gpu_worker.engine.resident import SERVING_SLOTS, Resident
+from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, starting_noise
+from tests.gpu_worker.engine.test_sampling import finish
+from tests.gpu_worker.engine.test_slots import random_weights
+from tests.gpu_worker.engine.test_training import RECIPE
+
+
+def header(model: Resident, **changes: object) -> AdapterHeader:
+    values = {
+        "base_digest": model.base.digest,
+        "identifier": "sks",
+        "class_noun": "dog",
+        "rank": 4,
+        "steps": 10,
+    }
+    return AdapterHeader.model_validate(values | changes)
+
+
+@pytest.fixture
+def adapter(model: Resident) -> AdapterFile:
+    weights = {
+        name: (down.half().float(), up.half().float())
+        for name, (down, up) in random_weights(model.serving, 4, seed=1).items()
+    }
+    return AdapterFile(header(model), weights)
+
+
+def test_an_adapter_comes_back_as_it_was(model: Resident, adapter: AdapterFile, tmp_path: Path) -> None:
+    path = tmp_path / "adapter.safetensors"
+    save_adapter(path, adapter)
+    read = load_adapter(path, digest=file_digest(path), base_digest=model.base.digest)
+    assert read.header == adapter.header
+    assert read.weights.keys() == adapter.weights.keys()
+    for name, (down, up) in read.weights.items():
+        assert torch.equal(down, adapter.weights[name][0])
+        assert torch.equal(up, adapter.weights[name][1])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["adapter.safetensors"]
+
+
+def test_a_damaged_or_foreign_adapter_is_refused(model: Resident, adapter: AdapterFile, tmp_path: Path) -> None:
+    path = tmp_path / "adapter.safetensors"
+    save_adapter(path, adapter)
+    with pytest.raises(AdapterRefused, match="digest"):
+        load_adapter(path, digest="0" * 64, base_digest=model.base.digest)
+    with pytest.raises(AdapterRefused, match="another base"):
+        load_adapter(path, digest=None, base_digest="0" * 64)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(AdapterRefused, match="cannot be read"):
+        load_adapter(path, digest=None, base_digest=model.base.digest)
+
+
+@pytest.mark.parametrize("which", ["adapter", "download"])
+def test_diffusers_draws_the_same_picture_with_it(
+    model: Resident, adapter: AdapterFile, base_folder: Path, tmp_path: Path, which: str
+) -> None:
+    if which == "adapter":
+        save_adapter(tmp_path / "file.safetensors", adapter)
+    else:
+        save_kohya(tmp_path / "file.safetensors", adapter, model.base, RECIPE, photos=3, seed=1)
+    model.serving.load(1, adapter.weights)
+    order = PictureOrder(prompt="a photo of sks dog", seed=3, slot=1)
+    ours = finish(draw(model, [order], Sampler(steps=3, guidance_scale=2.0)))
+    plain = finish(draw(model, [PictureOrder(prompt=order.prompt, seed=3)], Sampler(steps=3, guidance_scale=2.0)))
+
+    pipeline = StableDiffusionPipeline.from_pretrained(base_folder, safety_checker=None, requires_safety_checker=False)
+    pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, timestep_spacing="trailing")
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.load_lora_weights(tmp_path, weight_name="file.safetensors")
+    theirs = pipeline(
+        order.prompt,
+        latents=starting_noise(model.base, 3, 32, 32)[None],
+        num_inference_steps=3,
+        guidance_scale=2.0,
+        output_type="pt",
+    ).images
+    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(plain, theirs, atol=1e-2)
+
+
+def test_the_download_has_the_names_and_the_header_that_other_programs_look_for(
+    model: Resident, adapter: AdapterFile, tmp_path: Path
+) -> None:
+    path = tmp_path / "download.safetensors"
+    save_kohya(path, adapter, model.base, RECIPE, photos=3, seed=1)
+    with safe_open(path, framework="pt") as file:
+        keys, metadata = set(file.keys()), file.metadata()
+        alphas = {float(file.get_tensor(key)) for key in keys if key.endswith(".alpha")}
+        conv_up = file.get_tensor("lora_unet_mid_block_resnets_0_conv1.lora_up.weight")
+    for name in (
+        "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k",
+        "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_out_0",
+        "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_ff_net_0_proj",
+        "lora_te_text_model_encoder_layers_0_self_attn_q_proj",
+        "lora_te_text_model_encoder_layers_1_mlp_fc2",
+    ):
+        assert {f"{name}.lora_down.weight", f"{name}.lora_up.weight", f"{name}.alpha"} <= keys
+    assert all(key.count(".") <= 2 for key in keys)  # A1111 splits names at the first dot
+    assert alphas == {4.0}
+    assert conv_up.shape[2:] == (1, 1)
+    assert metadata["modelspec.trigger_phrase"] == "sks dog"
+    assert metadata["ss_network_dim"] == metadata["ss_network_alpha"] == "4"
+    data = path.read_bytes()
+    body = data[8 + int.from_bytes(data[:8], "little") :]
+    assert metadata["sshs_model_hash"] == hashlib.sha256(body).hexdigest()
+
+
+def test_text_model_is_put_back_once() -> None:
+    flat = kohya_name("text_encoder.encoder.layers.0.mlp.fc1")
+    assert flat == kohya_name("text_encoder.text_model.encoder.layers.0.mlp.fc1")
+    assert flat == "lora_te_text_model_encoder_layers_0_mlp_fc1"
+
+
+def test_people_share_the_slots_and_the_one_unused_for_longest_leaves(model: Resident, tmp_path: Path) -> None:
+    paths, digests = [], []
+    for person in range(SERVING_SLOTS + 1):
+        paths.append(tmp_path / f"{person}.safetensors")
+        name, (down, up) = next(iter(random_weights(model.serving, 4, seed=person).items()))
+        save_adapter(paths[-1], AdapterFile(header(model), {name: (down, up)}))
+        digests.append(file_digest(paths[-1]))
+    slots = [model.slot_of(paths[n], digests[n]) for n in range(SERVING_SLOTS)]
+    assert sorted(slots) == list(range(1, SERVING_SLOTS + 1))
+    assert model.slot_of(paths[0], digests[0]) == slots[0]  # used again, so the second is the oldest now
+    assert model.slot_of(paths[-1], digests[-1]) == slots[1]
+    paths[0].unlink()
+    assert model.slot_of(paths[0], digests[0]) == slots[0]  # still in its slot: no file is read
+
+
+def test_a_refused_adapter_costs_no_slot(model: Resident, tmp_path: Path) -> None:
+    path = tmp_path / "unfit.safetensors"
+    save_adapter(path, AdapterFile(header(model), {"unet.elsewhere": (torch.ones(4, 3), torch.ones(3, 4))}))
+    for _ in range(SERVING_SLOTS + 2):
+        with pytest.raises(AdapterRefused, match="does not fit"):
+            model.slot_of(path, file_digest(path))
+
+
+def test_a_higher_rank_widens_the_bank(model: Resident, tmp_path: Path) -> None:
+    rank = model.serving.rank * 2
+    name, layer = next(iter(model.slots.layers.items()))
+    weights = {name: (torch.ones(rank, *layer.in_shape), torch.ones(layer.out_features, rank))}
+    save_adapter(tmp_path / "wide.safetensors", AdapterFile(header(model, rank=rank), weights))
+    slot = model.slot_of(tmp_path / "wide.safetensors", file_digest(tmp_path / "wide.safetensors"))
+    assert model.serving.read(slot, rank)[name][0].shape[0] == rank

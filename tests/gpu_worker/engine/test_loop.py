@@ -1,0 +1,262 @@
+"""The engine's loop on a real, tiny model: orders in, reports out, one small piece of work at a time."""
+
+import queue
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import torch
+
+from gpu_worker import pipe
+from gpu_worker.engine import loop as engine_loop
+from gpu_worker.engine import training_job
+from gpu_worker.engine.adapters import file_digest
+from gpu_worker.engine.loop import EngineLoop, failure_reason
+from gpu_worker.engine.resident import Resident
+from gpu_worker.engine.training import Diverged, DreamBooth
+from storage.contract import (
+    Adapter,
+    FailureReason,
+    ImagineRequest,
+    Quality,
+    Stage,
+    SubjectKind,
+    TrainingOptions,
+    TrainRequest,
+)
+
+
+class Desk:
+    """The parent's side: orders may be given beforehand, or in answer to a report."""
+
+    def __init__(self, model: Resident, folder: Path, photos: tuple[Path, ...]) -> None:
+        self.folder, self.photos = folder, photos
+        self.orders: queue.SimpleQueue[pipe.Order | None] = queue.SimpleQueue()
+        self.reports: list[pipe.Frame] = []
+        self.signs_of_life = 0
+        self.answers: list[tuple[type[pipe.Frame], pipe.Order | None]] = []
+        self.last: pipe.Train | None = None
+        self.loop = EngineLoop(model, folder / "cache", self.orders, self.hear)
+
+    def hear(self, report: pipe.Frame) -> None:
+        if isinstance(report, pipe.Alive):
+            self.signs_of_life += 1
+            return
+        self.reports.append(report)
+        if isinstance(report, pipe.TrainingDone) and self.last and report.job == self.last.request.job:
+            self.orders.put(None)
+        for kind, order in list(self.answers):
+            if isinstance(report, kind):
+                self.answers.remove((kind, order))
+                self.orders.put(order)
+
+    def run(self, *orders: pipe.Order, end_with: pipe.Train | None = None) -> list[pipe.Frame]:
+        """Work on `orders` until one ends the loop, or until `end_with` is trained."""
+        self.last = end_with
+        for order in orders:
+            self.orders.put(order)
+        self.loop.run()
+        return self.reports
+
+    def training(self, *, steps: int = 10, checkpoint: Path | None = None, job: str = "") -> pipe.Train:
+        job = job or uuid.uuid4().hex
+        request = TrainRequest(
+            job=job,
+            attempt=1,
+            model=job,
+            base="tiny",
+            identifier="sks",
+            class_noun="dog",
+            subject_kind=SubjectKind.PET,
+            quality=Quality.FAST,
+            photos=tuple(f"photos/{job}/{n}.png" for n in range(len(self.photos))),
+            options=TrainingOptions(steps=steps, rank=2, batch_size=2, class_images=3),
+            seed=3,
+        )
+        (self.folder / job).mkdir(exist_ok=True)
+        return pipe.Train(request=request, photos=self.photos, checkpoint=checkpoint, folder=self.folder / job)
+
+    def picture(self, adapter: Path | None = None, digest: str = "", *, count: int = 1) -> pipe.Imagine:
+        job = uuid.uuid4().hex
+        (self.folder / job).mkdir()
+        request = ImagineRequest(
+            job=job,
+            attempt=1,
+            base="tiny",
+            prompt="sks dog on the moon",
+            adapter=Adapter(model=job, key="models/a/b", digest=digest) if adapter else None,
+            count=count,
+            seed=2**32 - 1,
+            steps=3,
+        )
+        return pipe.Imagine(request=request, adapter=adapter, folder=self.folder / job)
+
+
+@pytest.fixture
+def desk(model: Resident, tmp_path: Path, photos: tuple[Path, ...]) -> Iterator[Desk]:
+    yield Desk(model, tmp_path, photos)
+    assert model.slots.current is None
+
+
+T = TypeVar("T")
+
+
+def of_kind(reports: list[pipe.Frame], kind: type[T]) -> list[T]:
+    return [report for report in reports if isinstance(report, kind)]
+
+
+def test_a_training_from_photos_to_a_picture_with_the_result(desk: Desk) -> None:
+    training = desk.training()
+    desk.answers = [(pipe.TrainingDone, pipe.Stop())]
+    reports = desk.run(training)
+    assert isinstance(reports[0], pipe.Began)
+    assert reports[0].steps == 10
+    stages = [report.stage for report in of_kind(reports, pipe.Progress)]
+    assert list(dict.fromkeys(stages)) == [Stage.PREPARING, Stage.CLASS_IMAGES, Stage.TRAINING, Stage.SAVING]
+    progress = [report for report in of_kind(reports, pipe.Progress) if report.stage is Stage.TRAINING]
+    assert [report.step for report in progress] == [5, 10]
+    assert all(report.loss is not None and report.seconds_left is not None for report in progress)
+    assert of_kind(reports, pipe.Sampled)[0].path.is_file()
+    (done,) = of_kind(reports, pipe.TrainingDone)
+    assert done.steps == 10
+    assert done.download.is_file()
+    assert len(done.samples) == 4
+
+    desk.reports = []
+    desk.answers = [(pipe.ImaginingDone, None)]
+    reports = desk.run(desk.picture(done.adapter, file_digest(done.adapter), count=2))
+    (drawn,) = of_kind(reports, pipe.ImaginingDone)
+    assert [picture.seed for picture in drawn.pictures] == [2**32 - 1, 0]
+    assert all(picture.path.is_file() and picture.width == 384 for picture in drawn.pictures)
+
+
+def test_class_images_are_drawn_once_for_everybody(desk: Desk) -> None:
+    first, second = desk.training(), desk.training()
+    desk.answers = [(pipe.TrainingDone, second)]
+    desk.run(first, end_with=second)
+    drew = {report.job for report in of_kind(desk.reports, pipe.Progress) if report.stage is Stage.CLASS_IMAGES}
+    assert drew == {first.request.job}
+    assert len(list(desk.folder.glob("cache/class-images/*/*/32/*.png"))) == 3
+
+
+def test_a_picture_is_drawn_between_two_training_steps(desk: Desk) -> None:
+    training, picture = desk.training(steps=40), desk.picture()
+    desk.answers = [(pipe.Sampled, picture), (pipe.ImaginingDone, pipe.Cancel(job=training.request.job))]
+    desk.answers += [(pipe.JobCancelled, pipe.Stop())]
+    reports = desk.run(training)
+    kinds = [type(report) for report in reports]
+    assert kinds.index(pipe.ImaginingDone) < kinds.index(pipe.JobCancelled)
+    between = reports[kinds.index(pipe.Sampled) : kinds.index(pipe.ImaginingDone)]
+    assert not [report for report in of_kind(between, pipe.Progress) if report.step >= 40]
+    (cancelled,) = of_kind(reports, pipe.JobCancelled)
+    assert 0 < cancelled.step < 40
+    assert not of_kind(reports, pipe.TrainingDone)
+
+
+def test_training_goes_on_under_a_stream_of_pictures(desk: Desk) -> None:
+    pictures = [desk.picture() for _ in range(12)]
+    training = desk.training(steps=10)
+    desk.answers = [(pipe.TrainingDone, pipe.Stop())]
+    reports = desk.run(training, *pictures)
+    assert len(of_kind(reports, pipe.ImaginingDone)) == 12
+    kinds = [type(report) for report in reports]
+    assert kinds.index(pipe.Began) < len(kinds) - 1 - kinds[::-1].index(pipe.ImaginingDone)
+
+
+def test_a_stopped_training_is_finished_by_another_engine(desk: Desk, model: Resident, tmp_path: Path) -> None:
+    whole = desk.training(job="a" * 32)
+    desk.answers = [(pipe.TrainingDone, None)]
+    straight = of_kind(desk.run(whole), pipe.TrainingDone)[0]
+    expected = file_digest(straight.adapter)
+
+    first = Desk(model, tmp_path / "first", desk.photos)
+    first.folder.mkdir()
+    first.answers = [(pipe.Sampled, pipe.Stop())]
+    (saved,) = of_kind(first.run(first.training(job="a" * 32)), pipe.Checkpointed)
+    assert 0 < saved.step < 10
+    assert saved.digest == file_digest(saved.path)
+
+    second = Desk(model, tmp_path / "second", desk.photos)
+    second.folder.mkdir()
+    second.answers = [(pipe.TrainingDone, None)]
+    done = of_kind(second.run(second.training(job="a" * 32, checkpoint=saved.path)), pipe.TrainingDone)[0]
+    steps = [report.step for report in of_kind(second.reports, pipe.Progress) if report.stage is Stage.TRAINING]
+    assert min(steps) > saved.step
+    assert file_digest(done.adapter) == expected
+
+
+@pytest.mark.parametrize("spoil", ["truncated", "another"])
+def test_a_checkpoint_that_does_not_fit_means_starting_anew(desk: Desk, spoil: str, tmp_path: Path) -> None:
+    desk.answers = [(pipe.Sampled, pipe.Stop())]
+    (saved,) = of_kind(desk.run(desk.training(steps=20)), pipe.Checkpointed)
+    if spoil == "truncated":
+        saved.path.write_bytes(saved.path.read_bytes()[:-50])
+    desk.reports, desk.answers = [], [(pipe.TrainingDone, None)]
+    steps = 20 if spoil == "truncated" else 10  # other steps: another training
+    reports = desk.run(desk.training(steps=steps, checkpoint=saved.path))
+    progress = [report.step for report in of_kind(reports, pipe.Progress) if report.stage is Stage.TRAINING]
+    assert progress[0] == 5
+
+
+def test_one_jobs_failure_is_its_own(desk: Desk, tmp_path: Path) -> None:
+    broken = desk.training()
+    broken = broken.model_copy(update={"photos": (tmp_path / "gone.png", *broken.photos[1:])})
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"nothing")
+    corrupt, fine = desk.picture(bad, "0" * 64), desk.picture()
+    desk.answers = [(pipe.JobFailed, None)]
+    reports = desk.run(corrupt, fine, broken)
+    failed = {report.job: report.reason for report in of_kind(reports, pipe.JobFailed)}
+    assert failed[corrupt.request.job] is FailureReason.MODEL_CORRUPT
+    desk.reports, desk.answers = [], [(pipe.JobFailed, None)]
+    rest = desk.run(broken, fine)
+    assert of_kind(rest, pipe.JobFailed)[0].reason is FailureReason.PHOTOS_MISSING
+
+
+def test_a_loss_that_is_no_number_ends_the_training(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DreamBooth, "step", _broken_step)
+    desk.answers = [(pipe.JobFailed, None)]
+    (failed,) = of_kind(desk.run(desk.training()), pipe.JobFailed)
+    assert failed.reason is FailureReason.DIVERGED
+
+
+def _broken_step(self: DreamBooth) -> torch.Tensor:
+    self.position += 1
+    return torch.tensor(float("nan"))
+
+
+def test_checkpoints_come_by_the_clock_and_only_two_are_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_job, "CHECKPOINT_SECONDS", 0.0)
+    training = desk.training(steps=10)
+    desk.answers = [(pipe.TrainingDone, None)]
+    saved = of_kind(desk.run(training), pipe.Checkpointed)
+    assert [report.step for report in saved] == list(range(1, 10))
+    assert len(list(training.folder.glob("checkpoint-*"))) == 2
+    assert saved[-1].path.is_file()
+
+
+def test_cancelling_what_is_not_there_does_nothing(desk: Desk) -> None:
+    assert desk.run(pipe.Cancel(job="0" * 32), pipe.Stop()) == []
+
+
+def test_it_shows_life_while_it_works(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_loop, "ALIVE_SECONDS", 0.0)
+    desk.answers = [(pipe.ImaginingDone, None)]
+    desk.run(desk.picture())
+    assert desk.signs_of_life >= 3
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), FailureReason.OUT_OF_MEMORY),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), FailureReason.OUT_OF_MEMORY),
+        (MemoryError(), FailureReason.OUT_OF_MEMORY),
+        (Diverged(), FailureReason.DIVERGED),
+        (ZeroDivisionError(), FailureReason.ENGINE_DIED),
+    ],
+)
+def test_problems_have_reasons(problem: Exception, reason: FailureReason) -> None:
+    assert failure_reason(problem) is reason

@@ -1,0 +1,185 @@
+"""The DreamBooth step: what it computes, that it learns, and that an interrupted training ends at the same place."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from diffusers import DDPMScheduler
+from diffusers.training_utils import compute_snr
+
+from gpu_worker.engine.recipes import Recipe
+from gpu_worker.engine.resident import Resident
+from gpu_worker.engine.sampling import Sampler
+from gpu_worker.engine.training import (
+    SLOT,
+    DreamBooth,
+    Latents,
+    add_noise,
+    balanced,
+    loss_weights,
+    rate_at,
+)
+
+RECIPE = Recipe(
+    learning_rate=1e-2,
+    text_learning_rate=1e-2,
+    rank=4,
+    batch_size=2,
+    prior_weight=0.5,
+    class_images=3,
+    views_per_photo=1,
+    least_steps=1,
+    most_steps=1,
+    steps=12,
+    sampler=Sampler(steps=2, guidance_scale=2.0),
+)
+
+Make = Callable[..., DreamBooth]
+
+
+def latents(count: int, seed: int) -> Latents:
+    generator = torch.Generator().manual_seed(seed)
+    mean = torch.randn(count, 2, 4, 8, 8, generator=generator)
+    return Latents(mean, torch.full_like(mean, 0.1))
+
+
+@pytest.fixture
+def make(model: Resident) -> Make:
+    def start(recipe: Recipe = RECIPE, seed: int = 5) -> DreamBooth:
+        prior = latents(recipe.class_images, 2) if recipe.prior else None
+        return DreamBooth(model, recipe, latents(3, 1), prior, "a photo of sks dog", "a photo of a dog", seed)
+
+    return start
+
+
+def changed(**values: float | None) -> Recipe:
+    return Recipe(**{**RECIPE.__dict__, **values})
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_noise_targets_and_weights_are_those_of_diffusers(prediction_type: str) -> None:
+    scheduler = DDPMScheduler(prediction_type=prediction_type)
+    clean, noise, timesteps = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8), torch.tensor([0, 400, 999])
+    noisy, target = add_noise(clean, noise, scheduler.alphas_cumprod[timesteps], prediction_type)
+    torch.testing.assert_close(noisy, scheduler.add_noise(clean, noise, timesteps))
+    expected = noise if prediction_type == "epsilon" else scheduler.get_velocity(clean, noise, timesteps)
+    torch.testing.assert_close(target, expected)
+
+    snr = compute_snr(scheduler, timesteps)
+    divisor = snr if prediction_type == "epsilon" else snr + 1
+    weights = loss_weights(scheduler.alphas_cumprod, prediction_type, 5.0)[timesteps]
+    torch.testing.assert_close(weights, snr.clamp(max=5.0) / divisor, rtol=1e-4, atol=1e-6)
+    assert loss_weights(scheduler.alphas_cumprod, prediction_type, None).unique().tolist() == [1.0]
+
+
+def test_the_loss_is_the_papers(make: Make, model: Resident) -> None:
+    """Instance error plus prior weight times class error, each with its own prompt, computed here by hand."""
+    trainer = make()
+    draws, base = trainer.draws, model.base
+    generator = torch.Generator().manual_seed((trainer.seed << 20) + 0)
+    clean = trainer.photos.draw(draws.photo[0], draws.view[0], generator)
+    assert trainer.class_images is not None
+    of_class = trainer.class_images.draw(draws.class_image[0], draws.class_view[0], generator)
+    noise = torch.randn(4, 4, 8, 8, generator=generator)
+    expected = torch.tensor(0.0)
+    with torch.no_grad():
+        for half, prompt, images, weight in (
+            (slice(0, 2), "a photo of sks dog", clean, 1.0),
+            (slice(2, 4), "a photo of a dog", of_class, 0.5),
+        ):
+            timesteps = draws.timestep[0, half]
+            noisy, target = add_noise(images, noise[half], base.alphas_cumprod[timesteps], base.prediction_type)
+            answer = base.predict(noisy, timesteps, base.encode_prompts([prompt] * 2))
+            error = F.mse_loss(answer, target, reduction="none").mean((1, 2, 3)) * trainer.weights[timesteps]
+            expected = expected + weight * error.mean()
+    torch.testing.assert_close(trainer.step(), expected)
+
+
+def test_it_learns(make: Make, model: Resident) -> None:
+    trainer = make(changed(steps=60))
+
+    def error_on_fixed_noise() -> float:
+        with torch.no_grad(), model.slots.use(trainer.bank, [SLOT]):
+            return sum(float(trainer._loss(step)) for step in range(30))
+
+    before = error_on_fixed_noise()
+    for _ in range(60):
+        trainer.step()
+    assert error_on_fixed_noise() < 0.97 * before
+
+
+def test_the_base_stays_as_it_was(make: Make, model: Resident) -> None:
+    before = {name: tensor.clone() for name, tensor in model.base.unet.state_dict().items()}
+    trainer = make()
+    for _ in range(3):
+        trainer.step()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.base.unet.state_dict().items())
+    assert not any(tensor[0].any() for tensor in trainer.parameters().values())  # slot 0 stays empty
+    assert any(name.startswith("text_encoder.") for name in trainer.trained())
+
+
+def test_the_text_encoder_can_rest(make: Make, model: Resident) -> None:
+    trainer = make(changed(text_learning_rate=0.0))
+    trainer.step()
+    trainer.step()
+    assert all(name.startswith("unet.") for name in trainer.trained())
+    assert not any(bank.any() for name, bank in trainer.bank.up.items() if name.startswith("text_encoder."))
+
+
+def test_without_a_prior_only_the_photos_count(make: Make) -> None:
+    trainer = make(changed(prior_weight=0.0))
+    assert trainer.prompts == ["a photo of sks dog"]
+    assert torch.isfinite(trainer.step())
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_an_interrupted_training_ends_at_the_same_weights_bit_for_bit(make: Make, ema: float | None) -> None:
+    recipe = changed(ema=ema)
+    straight = make(recipe)
+    for _ in range(recipe.steps):
+        straight.step()
+    first = make(recipe)
+    for _ in range(5):
+        first.step()
+    kept = {name: tensor.clone() for name, tensor in first.state().items()}
+    second = make(recipe)
+    second.restore(kept, 5)
+    for _ in range(recipe.steps - 5):
+        second.step()
+    expected = straight.state()
+    for name, tensor in second.state().items():
+        assert torch.equal(tensor, expected[name]), name
+    assert straight.trained().keys() == second.trained().keys()
+
+
+def test_the_average_is_what_is_published(make: Make) -> None:
+    trainer = make(changed(ema=0.5))
+    ups = []
+    name = next(iter(trainer.bank.layers))
+    for _ in range(2):
+        trainer.step()
+        ups.append(trainer.bank.up[name][SLOT].detach().clone())
+    torch.testing.assert_close(trainer.trained()[name][1], 0.5 * ups[1] + 0.25 * ups[0])
+
+
+def test_the_seed_decides_everything(make: Make) -> None:
+    one, same, other = make(seed=1), make(seed=1), make(seed=2)
+    assert float(one.step()) == float(same.step()) != float(other.step())
+
+
+def test_the_rate_warms_up_and_then_falls_to_nothing() -> None:
+    recipe = changed(steps=100, warmup_steps=10)
+    rates = [rate_at(step, recipe) for step in range(100)]
+    assert rates[:2] == [0.1, 0.2]
+    assert rates[9] == rates[10] == 1.0
+    assert rates[-1] == pytest.approx(1 / 90)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rate_at(0, changed(steps=5, warmup_steps=10)) == 1.0  # a short training is not all warm-up
+
+
+def test_every_photo_is_seen_as_often_as_any_other() -> None:
+    drawn = balanced(3, 31, torch.Generator().manual_seed(0))
+    counts = drawn.bincount()
+    assert counts.max() - counts.min() <= 1
+    assert drawn[:3].sort().values.tolist() == [0, 1, 2]

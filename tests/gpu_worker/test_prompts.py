@@ -1,0 +1,24 @@
+import pytest
+
+from gpu_worker.prompts import class_prompt, instance_prompt, sample_prompts, with_article
+from storage.contract import SubjectKind
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    "a dog, an elephant, a unicorn, an owl, an umbrella, an hourglass, a house, a European robin, a one-eyed cat, "
+    "an urn, a ukulele, an Irish setter, a utensil, an uncle".split(", "),
+)
+def test_the_article_is_right(phrase: str) -> None:
+    assert with_article(phrase.split(" ", 1)[1]) == phrase
+
+
+def test_the_prompts_are_those_of_the_paper() -> None:
+    assert instance_prompt("sks", "dog", SubjectKind.PET) == "a photo of sks dog"
+    assert class_prompt("dog", SubjectKind.PET) == "a photo of a dog"
+    assert sample_prompts("sks", "dog", SubjectKind.PET)[:2] == ["a photo of sks dog", "sks dog on the moon"]
+
+
+def test_a_style_is_taught_and_called_as_a_style() -> None:
+    assert instance_prompt("sks", "ink", SubjectKind.STYLE) == "a picture in sks ink style"
+    assert all(prompt.endswith("in sks ink style") for prompt in sample_prompts("sks", "ink", SubjectKind.STYLE))
