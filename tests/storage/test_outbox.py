@@ -1,7 +1,7 @@
 from collections import Counter
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -121,7 +121,7 @@ async def test_an_ended_job_leaves_nothing_to_send(database: Database) -> None:
         assert (await session.scalars(select(OutboxEntry).where(OutboxEntry.sent_at.is_(None)))).all() == []
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(owners=st.lists(st.integers(1, 4), min_size=1, max_size=12), window=st.integers(1, 6))
 async def test_nobody_is_two_jobs_ahead_of_one_who_waits(database: Database, owners: list[int], window: int) -> None:
     """The sixth test of a row meets the jobs of the five before it: they have all ended."""
