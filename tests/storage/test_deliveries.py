@@ -53,6 +53,15 @@ async def test_the_command_has_its_time_to_post_the_card(database: Database) -> 
     assert await due(database, timedelta()) == [DeliveryKind.CARD]  # what happened meanwhile is still to be shown
 
 
+async def test_a_quick_end_does_not_post_the_card_beside_the_command(database: Database) -> None:
+    job = await accepted_imagining(database)
+    async with database.write() as session:
+        await apply_event(session, imagined(job), NOW)
+    assert await due(database, POST_GRACE - SECOND) == []
+    await posted(database, job)
+    assert await due(database, timedelta()) == [DeliveryKind.CARD]
+
+
 async def test_a_card_is_edited_only_when_it_is_old(database: Database) -> None:
     job = await accepted_training(database)
     card = await posted(database, job)
