@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
+from bot.delivery import MAX_REFUSALS
 from storage.contract import Failed, FailureReason, Sample, Stage, Started, Step, sample_key
 from storage.jobs import find_job
 from storage.schema import Delivery as Row
@@ -254,7 +255,13 @@ async def test_tries_again_after_an_outage(world: World, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ConnectionResetError(104, "reset"), aiohttp.ServerDisconnectedError(), TimeoutError()]
+    "error",
+    [
+        ConnectionResetError(104, "reset"),
+        aiohttp.ServerDisconnectedError(),
+        TimeoutError(),
+        discord.RateLimited(retry_after=1.5),
+    ],
 )
 async def test_tries_again_after_a_lost_connection(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -272,6 +279,15 @@ async def test_tries_again_after_a_lost_connection(
     assert (await row(world, job)).state is DeliveryState.PENDING
     await world.deliver(after=2)
     assert (await row(world, job)).state is DeliveryState.SENT
+
+
+async def test_gives_up_what_discord_calls_wrong_every_time(world: World) -> None:
+    job = await begun(world, world.ada)
+    world.env.inject_error("POST", "/channels/*/messages", status=400, code=50035, times=None)
+    for _ in range(MAX_REFUSALS):
+        assert (await row(world, job)).state is DeliveryState.PENDING
+        await world.deliver(after=300)
+    assert (await row(world, job)).state is DeliveryState.UNDELIVERABLE
 
 
 async def test_gives_up_a_closed_channel(world: World) -> None:
