@@ -18,16 +18,22 @@ def main() -> None:
     import torch  # after the arguments: it takes seconds, and `--help` should not
 
     from gpu_worker.engine import alone, serve
+    from gpu_worker.engine.adapters import AdapterRefused
+    from gpu_worker.engine.base_model import UnfitBase
+    from gpu_worker.engine.photos import PhotoMissing
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    match arguments.command:
-        case "serve":
-            serve.serve(arguments.base, arguments.device, arguments.cache)
-        case "train":
-            alone.train_folder(arguments)
-        case "generate":
-            alone.generate(arguments)
+    try:
+        match arguments.command:
+            case "serve":
+                serve.serve(arguments.base, arguments.device, arguments.cache)
+            case "train":
+                alone.train_folder(arguments)
+            case "generate":
+                alone.generate(arguments)
+    except (UnfitBase, AdapterRefused, PhotoMissing) as problem:
+        sys.exit(f"dreambot engine: {problem}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,6 @@ the rank. The header's `dreambot` entry is JSON and says which base it was train
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +52,13 @@ def save_adapter(path: Path, adapter: AdapterFile) -> None:
 
 def load_adapter(path: Path, *, digest: str | None, base_digest: str) -> AdapterFile:
     """Read an adapter for the base of `base_digest`. Raises `AdapterRefused` if the file is not what it should be."""
-    if digest is not None and file_digest(path) != digest:
-        raise AdapterRefused(f"{path.name} is not the file that was published: its digest differs")
     try:
+        if digest is not None and file_digest(path) != digest:
+            raise AdapterRefused(f"{path.name} is not the file that was published: its digest differs")
         with safe_open(path, framework="pt") as file:
             header = AdapterHeader.model_validate_json((file.metadata() or {}).get(HEADER, "{}"))
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, ValidationError, json.JSONDecodeError) as problem:
+    except (OSError, SafetensorError, ValidationError) as problem:
         raise AdapterRefused(f"{path.name} cannot be read as an adapter") from problem
     if header.base_digest != base_digest:
         raise AdapterRefused(f"{path.name} was trained on another base than the one that is loaded")

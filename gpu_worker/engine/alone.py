@@ -10,9 +10,10 @@ from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.base_model import load_base
 from gpu_worker.engine.imagining_job import imagine
 from gpu_worker.engine.loop import Work
+from gpu_worker.engine.photos import PhotoMissing
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.training_job import train
-from storage.contract import MAX_SEED, Adapter, ImagineRequest, TrainingOptions, TrainRequest
+from storage.contract import MAX_PHOTOS, MAX_SEED, MIN_PHOTOS, Adapter, ImagineRequest, TrainingOptions, TrainRequest
 
 PHOTO_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
@@ -20,6 +21,8 @@ PHOTO_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 def train_folder(arguments: argparse.Namespace) -> None:
 
     photos = tuple(sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES))
+    if not MIN_PHOTOS <= len(photos) <= MAX_PHOTOS:
+        raise PhotoMissing(f"{arguments.photos} holds {len(photos)} photos; {MIN_PHOTOS} to {MAX_PHOTOS} are needed")
     arguments.out.mkdir(parents=True, exist_ok=True)
     job = uuid.uuid4().hex
     request = TrainRequest(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Generator
 
 from gpu_worker import pipe
+from gpu_worker.engine.adapters import AdapterRefused
 from gpu_worker.engine.photos import to_image
 from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.recipes import default_sampler
@@ -34,8 +35,10 @@ def imagine(model: Resident, order: pipe.Imagine) -> Generator[pipe.Report | Non
 
 
 def _slot(model: Resident, order: pipe.Imagine) -> int:
-    if order.adapter is None or order.request.adapter is None:
+    if order.request.adapter is None:
         return 0
+    if order.adapter is None:
+        raise AdapterRefused("the order names an adapter but brings no file")
     return model.slot_of(order.adapter, order.request.adapter.digest)
 
 

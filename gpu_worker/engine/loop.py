@@ -18,6 +18,7 @@ import torch
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterRefused
 from gpu_worker.engine.imagining_job import imagine
+from gpu_worker.engine.photos import PhotoMissing
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.training import Diverged
 from gpu_worker.engine.training_job import Stopping, train
@@ -145,7 +146,7 @@ def failure_reason(problem: Exception) -> FailureReason:
             return FailureReason.DIVERGED
         case AdapterRefused():
             return FailureReason.MODEL_CORRUPT
-        case OSError():
+        case PhotoMissing():
             return FailureReason.PHOTOS_MISSING
         case _:
             return FailureReason.ENGINE_DIED

@@ -19,12 +19,19 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
 
+class PhotoMissing(Exception):
+    """A photo is not where it should be, or cannot be read."""
+
+
 def load_photos(paths: Sequence[Path]) -> list[Image.Image]:
-    """Open the photos, which intake has already turned upright. Raises OSError for one that cannot be read."""
+    """Open the photos, which intake has already turned upright. Raises `PhotoMissing`."""
     photos = []
     for path in paths:
-        with Image.open(path) as opened:
-            photos.append(opened.convert("RGB"))
+        try:
+            with Image.open(path) as opened:
+                photos.append(opened.convert("RGB"))
+        except OSError as problem:
+            raise PhotoMissing(f"{path.name} cannot be read") from problem
     return photos
 
 

@@ -4,6 +4,7 @@ It yields a report for the worker, or None, wherever the engine may turn to some
 makes it write a last checkpoint and end; closing it just ends it.
 """
 
+import hashlib
 import logging
 import math
 import time
@@ -66,11 +67,10 @@ class Course:
 
     order: pipe.Train
     recipe: Recipe
+    photos: list[Image.Image]
     digest: str
     """Of everything that decides the result: a checkpoint of another training does not fit."""
     embedders: Embedders | None
-    started: float
-    photos: list[Image.Image] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     unread: list[Tensor] = field(default_factory=list)
     best: Candidate | None = None
@@ -88,18 +88,16 @@ class Course:
 def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     """Train one subject and write everything into the order's folder.
 
-    Raises `Diverged`, FileNotFoundError for a missing photo, torch.OutOfMemoryError.
+    Raises `Diverged`, `PhotoMissing`, torch.OutOfMemoryError.
     """
-    request = order.request
+    request, started = order.request, time.monotonic()
     recipe = choose_recipe(model.base.family, request.subject_kind, request.quality, len(order.photos), request.options)
-    course = Course(
-        order, recipe, _digest(model, order, recipe), find_embedders(model.base.folder), started=time.monotonic()
-    )
-    yield pipe.Began(job=course.job, steps=recipe.steps)
+    yield pipe.Began(job=request.job, steps=recipe.steps)
 
+    seen = load_photos(order.photos)
+    course = Course(order, recipe, seen, _digest(model, request, recipe, seen), find_embedders(model.base.folder))
     yield _progress(course, Stage.PREPARING, 0, 1)
-    course.photos = load_photos(order.photos)
-    photos = yield from _encode([views_of(photo, model.base.resolution) for photo in course.photos], model)
+    photos = yield from _encode([views_of(photo, model.base.resolution) for photo in seen], model)
     class_images = yield from _class_latents(model, course, cache)
     trainer = DreamBooth(
         model,
@@ -116,7 +114,7 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     except Stopping:
         yield _checkpoint(course, trainer)
         return
-    yield from _publish(model, course, trainer)
+    yield from _publish(model, course, trainer, started)
 
 
 def _encode(views: Sequence[Tensor], model: Resident) -> Generator[None, None, Latents]:
@@ -239,7 +237,7 @@ def _checkpoint(course: Course, trainer: DreamBooth) -> pipe.Checkpointed:
     return pipe.Checkpointed(job=course.job, step=trainer.position, path=path, digest=file_digest(path))
 
 
-def _publish(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
+def _publish(model: Resident, course: Course, trainer: DreamBooth, started: float) -> Reports:
     request, folder = course.request, course.order.folder
     yield _progress(course, Stage.SAVING, 0, 1)
     chosen = course.best or Candidate(trainer.position, 0.0, trainer.trained())
@@ -263,7 +261,7 @@ def _publish(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
         adapter=folder / "adapter.safetensors",
         download=folder / "download.safetensors",
         steps=trainer.position,
-        seconds=time.monotonic() - course.started,
+        seconds=time.monotonic() - started,
         subject_score=subject_score(judge, request, pictures, course.photos) if judge else None,
         samples=tuple(
             _keep(model, folder / f"final-{place}.png", order.seed, picture)
@@ -282,10 +280,10 @@ def _progress(course: Course, stage: Stage, step: int, steps: int) -> pipe.Progr
     return pipe.Progress(job=course.job, stage=stage, step=step, steps=steps)
 
 
-def _digest(model: Resident, order: pipe.Train, recipe: Recipe) -> str:
-    request = order.request
+def _digest(model: Resident, request: TrainRequest, recipe: Recipe, photos: Sequence[Image.Image]) -> str:
+    pixels = [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos]
     words = (request.identifier, request.class_noun, request.subject_kind, str(request.seed))
-    return training_digest(model.base.digest, *map(file_digest, order.photos), *words, repr(astuple(recipe)))
+    return training_digest(model.base.digest, *pixels, *words, repr(astuple(recipe)))
 
 
 class Pace:

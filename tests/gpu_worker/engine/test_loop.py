@@ -45,7 +45,7 @@ class Desk:
             self.signs_of_life += 1
             return
         self.reports.append(report)
-        if isinstance(report, pipe.TrainingDone) and self.last and report.job == self.last.request.job:
+        if isinstance(report, pipe.LAST) and self.last and report.job == self.last.request.job:
             self.orders.put(None)
         for kind, order in list(self.answers):
             if isinstance(report, kind):
@@ -53,7 +53,7 @@ class Desk:
                 self.orders.put(order)
 
     def run(self, *orders: pipe.Order, end_with: pipe.Train | None = None) -> list[pipe.Frame]:
-        """Work on `orders` until one ends the loop, or until `end_with` is trained."""
+        """Work on `orders` until one ends the loop, or until `end_with` has come to its end."""
         self.last = end_with
         for order in orders:
             self.orders.put(order)
@@ -205,14 +205,13 @@ def test_one_jobs_failure_is_its_own(desk: Desk, tmp_path: Path) -> None:
     broken = broken.model_copy(update={"photos": (tmp_path / "gone.png", *broken.photos[1:])})
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"nothing")
-    corrupt, fine = desk.picture(bad, "0" * 64), desk.picture()
-    desk.answers = [(pipe.JobFailed, None)]
-    reports = desk.run(corrupt, fine, broken)
+    corrupt, gone, fine = desk.picture(bad, "0" * 64), desk.picture(tmp_path / "gone", "0" * 64), desk.picture()
+    desk.answers = [(pipe.ImaginingDone, broken)]
+    reports = desk.run(corrupt, gone, fine, end_with=broken)
     failed = {report.job: report.reason for report in of_kind(reports, pipe.JobFailed)}
-    assert failed[corrupt.request.job] is FailureReason.MODEL_CORRUPT
-    desk.reports, desk.answers = [], [(pipe.JobFailed, None)]
-    rest = desk.run(broken, fine)
-    assert of_kind(rest, pipe.JobFailed)[0].reason is FailureReason.PHOTOS_MISSING
+    assert failed[corrupt.request.job] is failed[gone.request.job] is FailureReason.MODEL_CORRUPT
+    assert of_kind(reports, pipe.ImaginingDone)[0].job == fine.request.job
+    assert failed[broken.request.job] is FailureReason.PHOTOS_MISSING
 
 
 def test_a_loss_that_is_no_number_ends_the_training(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
