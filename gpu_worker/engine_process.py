@@ -16,24 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from gpu_worker.pipe import (
-    HEADER,
-    LAST,
-    MAX_FRAME_BYTES,
-    REPORT,
-    Alive,
-    Cancel,
-    Imagine,
-    JobCancelled,
-    JobFailed,
-    JobReport,
-    Order,
-    Ready,
-    Report,
-    Stop,
-    Train,
-    encode,
-)
+from gpu_worker import pipe
 from gpu_worker.settings import WorkerSettings
 from storage.contract import FailureReason
 
@@ -61,10 +44,10 @@ class EngineStopped(Exception):
 class _Work:
     """A job that waits for the engine or is in its hands; it is over with the engine's last report about it."""
 
-    order: Train | Imagine
+    order: pipe.Train | pipe.Imagine
     sent: bool = False
     cancelled: bool = False
-    reports: asyncio.Queue[JobReport | None] = field(default_factory=asyncio.Queue)
+    reports: asyncio.Queue[pipe.JobReport | None] = field(default_factory=asyncio.Queue)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -91,7 +74,7 @@ class EngineProcess:
         self._work: dict[str, _Work] = {}
         self._quiet = 0.0  # seconds without a frame, as the watch counts them: it rests while we are frozen ourselves
         self._stopping = False
-        self.about: Ready | None = None
+        self.about: pipe.Ready | None = None
         """What the engine said when it was ready for the last time; every life of it has the same base."""
         self.ready = asyncio.Event()
 
@@ -106,7 +89,7 @@ class EngineProcess:
                 raise EngineBroken(f"the engine ended {failed_starts} times before its base model was loaded")
             delay = 0.5 if was_ready else min(max(1.0, delay * 2), MAX_RESTART_DELAY_SECONDS)
 
-    async def perform(self, order: Train | Imagine) -> AsyncGenerator[JobReport, None]:
+    async def perform(self, order: pipe.Train | pipe.Imagine) -> AsyncGenerator[pipe.JobReport, None]:
         """Give the engine a job, once it is ready, and yield what it reports; the last report is one of `LAST`.
 
         A dead engine is reported as `JobFailed`. Raises `EngineStopped` when the engine was told to stop.
@@ -121,7 +104,7 @@ class EngineProcess:
             self._send_waiting()
             while (report := await work.reports.get()) is not None:
                 yield report
-                if isinstance(report, LAST):
+                if isinstance(report, pipe.LAST):
                     return
             raise EngineStopped(job)
         finally:
@@ -135,9 +118,9 @@ class EngineProcess:
             return
         work.cancelled = True
         if work.sent:
-            self._send(Cancel(job=job))
+            self._send(pipe.Cancel(job=job))
         else:
-            self._report(JobCancelled(job=job))
+            self._report(pipe.JobCancelled(job=job))
 
     async def stop(self, seconds: float) -> None:
         """Let the engine checkpoint what trains and end; kill it when that takes longer than `seconds`."""
@@ -148,7 +131,7 @@ class EngineProcess:
         elif not self.ready.is_set():
             self._kill("it is not needed any more")
         else:
-            self._send(Stop())
+            self._send(pipe.Stop())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await process.wait()
@@ -184,10 +167,10 @@ class EngineProcess:
     async def _read(self, stdout: asyncio.StreamReader) -> None:
         try:
             while True:
-                (size,) = HEADER.unpack(await stdout.readexactly(HEADER.size))
-                if size > MAX_FRAME_BYTES:
+                (size,) = pipe.HEADER.unpack(await stdout.readexactly(pipe.HEADER.size))
+                if size > pipe.MAX_FRAME_BYTES:
                     raise ValueError(f"a frame of {size} bytes")
-                report = REPORT.validate_json(await stdout.readexactly(size))
+                report = pipe.REPORT.validate_json(await stdout.readexactly(size))
                 self._quiet = 0.0
                 self._dispatch(report)
         except asyncio.IncompleteReadError:
@@ -195,22 +178,22 @@ class EngineProcess:
         except ValueError as error:
             self._kill(f"it sent what is no report ({type(error).__name__})")
 
-    def _dispatch(self, report: Report) -> None:
-        if isinstance(report, Ready):
+    def _dispatch(self, report: pipe.Report) -> None:
+        if isinstance(report, pipe.Ready):
             log.info("engine ready on %s, base %s", report.device, report.base_digest[:16])
             self.about = report
             self.ready.set()
             self._send_waiting()
             self._on_ready(True)
-        elif not isinstance(report, Alive):
+        elif not isinstance(report, pipe.Alive):
             self._report(report)
 
-    def _report(self, report: JobReport) -> None:
+    def _report(self, report: pipe.JobReport) -> None:
         work = self._work.get(report.job)
         if work is None:
             return
         work.reports.put_nowait(report)
-        if isinstance(report, LAST):
+        if isinstance(report, pipe.LAST):
             del self._work[report.job]
             work.over.set()
 
@@ -231,10 +214,10 @@ class EngineProcess:
                 self._send(work.order)
                 work.sent = True
 
-    def _send(self, order: Order) -> None:
+    def _send(self, order: pipe.Order) -> None:
         """Write a frame; frames are small and the pipe's buffer grows, so that nobody waits for a busy engine."""
         if self._process is not None:
-            _opened(self._process.stdin).write(encode(order))
+            _opened(self._process.stdin).write(pipe.encode(order))
 
     def _kill(self, why: str) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -254,7 +237,7 @@ class EngineProcess:
                 work.reports.put_nowait(None)
                 work.over.set()
             elif work.sent:
-                self._report(JobFailed(job=job, reason=FailureReason.ENGINE_DIED))
+                self._report(pipe.JobFailed(job=job, reason=FailureReason.ENGINE_DIED))
 
 
 def _opened(stream: Stream | None) -> Stream:
