@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder, sample = options.folder.resolve(), SAMPLES / options.subject
     try:
         return asyncio.run(run(folder, sample, once=options.once, port=options.port))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         say("Stopped; everything is cleaned up.")
         return 0
 
@@ -44,6 +45,8 @@ def say(line: str) -> None:
 async def run(folder: Path, sample: Path, *, once: bool, port: int) -> int:
     """Start everything, play the main job, and stay for the visitor unless `once` or nobody is at the terminal."""
     began = time.perf_counter()
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     state = _fresh(folder)
     logging.basicConfig(filename=state / "bot.log", level=logging.INFO, force=True)
     blobs = state / "blobs"

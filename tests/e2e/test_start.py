@@ -89,7 +89,7 @@ async def test_worker_starts_with_a_settings_file_and_stops_on_sigterm(settings_
     redis = Redis.from_url(redis_url)
     try:
         async with asyncio.timeout(START_SECONDS):
-            while not await redis.exists(worker_key("test-worker")):
+            while not await redis.keys(worker_key("test-worker-*")):
                 assert process.returncode is None, (await process.communicate())[1].decode()
                 await asyncio.sleep(0.1)
         process.send_signal(signal.SIGTERM)
