@@ -89,6 +89,7 @@ def render_page(shown: Sequence[Shown], total: int, place: Place, guild_id: int 
     if not shown:
         card.add_item(ui.TextDisplay(EMPTY[place.scope]))
         return _rendered(card, [])
+    card.add_item(ui.Separator())
     for each in shown:
         words = (
             f"{bold(each.model.name)} · {plain(each.model.class_noun)}\n{_facts(each.model, place.viewer, guild_id)}"
@@ -156,9 +157,9 @@ def _facts(model: Model, viewer: int, guild_id: int | None) -> str:
     if model.subject_score is not None:
         facts.append(f"score {model.subject_score:.2f}")
     if model.owner_id != viewer:
-        facts.append(f"of <@{model.owner_id}>")
+        facts.append(f"by <@{model.owner_id}>")
     elif model.shared_guild_id is not None:
-        facts.append("shared here" if model.shared_guild_id == guild_id else "shared with another server")
+        facts.append("shared with this server" if model.shared_guild_id == guild_id else "shared with another server")
     return " · ".join(facts)
 
 

@@ -139,7 +139,7 @@ async def test_the_server_sees_what_is_shared_with_it(world: World) -> None:
     other = await stranger.slash(elsewhere.create_text_channel("studio"), "models", whose="server")
 
     assert not gallery.ephemeral
-    assert f"of <@{world.ada.id}>" in shown(gallery)
+    assert f"by <@{world.ada.id}>" in shown(gallery)
     assert "secret" not in shown(gallery)
     assert "There are none yet." in answer(other)
 
@@ -199,12 +199,12 @@ async def test_shares_and_stops_sharing(world: World, restart: Restart) -> None:
     page = await opened(world, rex)
 
     await press(page, world.ada, "Share with this server")
-    assert "shared here" in shown(page)
+    assert "shared with this server" in shown(page)
     assert await usable(world, world.ben) == ["rex"]
 
     await restart()
     await press(page, world.ada, "Stop sharing")
-    assert "shared here" not in shown(page)
+    assert "shared with this server" not in shown(page)
     assert await usable(world, world.ben) == []
 
 
