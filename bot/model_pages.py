@@ -16,7 +16,8 @@ from bot.rendering import load
 from bot.services import Services
 from bot.uploads import FILE_BYTES
 from bot.views import model_gallery
-from bot.views.model_gallery import PAGE_MODELS, Place, Scope, Shown, Verb
+from bot.views.model_buttons import Place, Scope, Verb
+from bot.views.model_gallery import PAGE_MODELS, Shown
 from bot.views.rename_form import RenameForm
 from bot.views.rendered import Rendered
 from storage.models import (

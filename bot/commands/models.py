@@ -8,7 +8,7 @@ from discord.app_commands import Choice
 
 from bot.model_pages import show_gallery
 from bot.views.download import DownloadButton
-from bot.views.model_gallery import ModelButton, OpenMenu, PageButton, Place, Scope
+from bot.views.model_buttons import ModelButton, OpenMenu, PageButton, Place, Scope
 
 if TYPE_CHECKING:
     from bot.app import Dreambot

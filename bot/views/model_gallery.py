@@ -3,49 +3,28 @@
 No page remembers anything: who opened it, which models it shows and how far they have leafed stand in its buttons.
 """
 
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import discord
 from discord import ui
 
-from bot.replies import pressed
 from bot.text import bold, cut, plain
 from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
+from bot.views.model_buttons import STATUSES, ModelButton, OpenMenu, PageButton, Place, Scope, Verb
 from bot.views.rendered import Rendered
 from storage.schema import Model, ModelStatus
 
-if TYPE_CHECKING:
-    from bot.app import Dreambot
-
 PAGE_MODELS = 6
 """Three components and up to 400 characters a model: a page stays far below 40 and 4,000."""
-OPTION_CHARS = 100
 ALT_CHARS = 256
-PLACE = r"(?P<viewer>[0-9]{1,20}):(?P<scope>mine|server):(?P<page>[0-9]{1,6})"
-
-STATUSES = {
-    ModelStatus.TRAINING: "training",
-    ModelStatus.READY: "ready",
-    ModelStatus.FAILED: "training failed",
-}
-
 
 WHAT_GOES = (
     "The model goes, and with it its photos and every picture of it that I keep. Nobody can bring them back. "
     "Pictures that stand in channels stay there."
 )
-
-
-class Scope(StrEnum):
-    MINE = "mine"
-    SERVER = "server"
-
-
 TITLES = {Scope.MINE: "Your models", Scope.SERVER: "Models shared with this server"}
 EMPTY = {
     Scope.MINE: (
@@ -54,22 +33,6 @@ EMPTY = {
     ),
     Scope.SERVER: "There are none yet. Open one of yours with `/models`, and press Share.",
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where in the gallery somebody is; pages count from 0."""
-
-    viewer: int
-    scope: Scope
-    page: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.viewer}:{self.scope}:{self.page}"
-
-    @classmethod
-    def read(cls, match: re.Match[str]) -> Self:
-        return cls(int(match["viewer"]), Scope(match["scope"]), int(match["page"]))
 
 
 @dataclass(frozen=True)
@@ -91,18 +54,10 @@ def render_page(shown: Sequence[Shown], total: int, place: Place, guild_id: int 
         return _rendered(card, [])
     card.add_item(ui.Separator())
     for each in shown:
-        words = (
-            f"{bold(each.model.name)} · {plain(each.model.class_noun)}\n{_facts(each.model, place.viewer, guild_id)}"
-        )
-        card.add_item(_beside(ui.TextDisplay(words), each))
+        card.add_item(_entry(each, place.viewer, guild_id))
     card.add_item(ui.ActionRow(OpenMenu([each.model for each in shown], place)))
-    leaves = [
-        PageButton(replace(place, page=page), label)
-        for page, label in ((place.page - 1, "Previous"), (place.page + 1, "Next"))
-        if 0 <= page < pages
-    ]
-    if leaves:
-        card.add_item(ui.ActionRow(*leaves))
+    if pages > 1:
+        card.add_item(ui.ActionRow(*_leaves(place, pages)))
     return _rendered(card, [each.cover for each in shown])
 
 
@@ -141,10 +96,17 @@ def _rendered(card: ui.Container[ui.LayoutView], files: Sequence[discord.File | 
     return Rendered(view, [file for file in files if file is not None])
 
 
-def _beside(words: ui.TextDisplay[Any], shown: Shown) -> ui.Item[Any]:
+def _entry(shown: Shown, viewer: int, guild_id: int | None) -> ui.Item[Any]:
+    model = shown.model
+    words = ui.TextDisplay[Any](f"{bold(model.name)} · {plain(model.class_noun)}\n{_facts(model, viewer, guild_id)}")
     if shown.cover is None:
         return words
-    return ui.Section(words, accessory=ui.Thumbnail(shown.cover, description=_alt(shown.model)))
+    return ui.Section(words, accessory=ui.Thumbnail(shown.cover, description=_alt(model)))
+
+
+def _leaves(place: Place, pages: int) -> list[PageButton]:
+    wanted = ((place.page - 1, "Previous"), (place.page + 1, "Next"))
+    return [PageButton(replace(place, page=page), label) for page, label in wanted if 0 <= page < pages]
 
 
 def _alt(model: Model) -> str:
@@ -163,27 +125,6 @@ def _facts(model: Model, viewer: int, guild_id: int | None) -> str:
     return " · ".join(facts)
 
 
-class Verb(StrEnum):
-    """What a button of a model's page does."""
-
-    OPEN = "open"
-    SHARE = "share"
-    UNSHARE = "unshare"
-    RENAME = "rename"
-    DELETE = "delete"
-    ERASE = "erase"
-
-
-LABELS: Mapping[Verb, tuple[str, discord.ButtonStyle]] = {
-    Verb.OPEN: ("Keep it", discord.ButtonStyle.secondary),
-    Verb.SHARE: ("Share with this server", discord.ButtonStyle.secondary),
-    Verb.UNSHARE: ("Stop sharing", discord.ButtonStyle.secondary),
-    Verb.RENAME: ("Rename", discord.ButtonStyle.secondary),
-    Verb.DELETE: ("Delete", discord.ButtonStyle.danger),
-    Verb.ERASE: ("Delete it for good", discord.ButtonStyle.danger),
-}
-
-
 def _buttons(model: Model, place: Place, guild_id: int | None) -> list[ui.Item[Any]]:
     """Offer what can be done with the model as it is, at most the five buttons that fit into a row."""
     ready, own = model.status is ModelStatus.READY, model.owner_id == place.viewer
@@ -198,78 +139,3 @@ def _buttons(model: Model, place: Place, guild_id: int | None) -> list[ui.Item[A
         if ready:
             buttons.insert(-1, DownloadButton(model.id))
     return buttons
-
-
-class PageButton(ui.DynamicItem[ui.Button[Any]], template=rf"models:{PLACE}"):
-    """Leaf to a page of the gallery."""
-
-    def __init__(self, place: Place, label: str) -> None:
-        super().__init__(ui.Button(label=label, custom_id=f"models:{place}"))
-        self.place = place
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls(Place.read(match), "")
-
-    @pressed
-    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        from bot.model_pages import turn_to  # here, because a press on one page makes the next page
-
-        await turn_to(interaction, self.place)
-
-
-class OpenMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:open"):
-    """Choose a model of the page."""
-
-    def __init__(self, models: Sequence[Model], place: Place) -> None:
-        options = [
-            discord.SelectOption(
-                label=cut(model.name, OPTION_CHARS),
-                value=model.id,
-                description=cut(f"{model.class_noun} · {STATUSES[model.status]}", OPTION_CHARS),
-            )
-            for model in models
-        ]
-        super().__init__(ui.Select(placeholder="Open a model", options=options, custom_id=f"models:{place}:open"))
-        self.place = place
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls([], Place.read(match))
-
-    @pressed
-    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        from bot.model_pages import open_model
-
-        await open_model(interaction, self.item.values[0], self.place)
-
-
-Action = Callable[["discord.Interaction[Dreambot]", str, Place], Awaitable[None]]
-
-
-class ModelButton(
-    ui.DynamicItem[ui.Button[Any]],
-    template=rf"model:(?P<model>[0-9a-f]{{32}}):(?P<verb>{'|'.join(Verb)}):{PLACE}",
-):
-    """Do something with a model, if it is the presser's, and show what has become of it."""
-
-    def __init__(self, model_id: str, verb: Verb, place: Place) -> None:
-        label, style = LABELS[verb]
-        super().__init__(ui.Button(label=label, style=style, custom_id=f"model:{model_id}:{verb}:{place}"))
-        self.model_id, self.verb, self.place = model_id, verb, place
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls(match["model"], Verb(match["verb"]), Place.read(match))
-
-    @pressed
-    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        from bot.model_pages import ACTIONS
-
-        await ACTIONS[self.verb](interaction, self.model_id, self.place)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bot.prompts import read_negative, tidy
 from bot.views import model_gallery, picture_card
 from bot.views.imagine_form import ImagineForm
-from bot.views.model_gallery import PAGE_MODELS, Place, Scope, Shown
+from bot.views.model_buttons import PageButton, Place, Scope
+from bot.views.model_gallery import PAGE_MODELS, Shown
 from bot.views.rename_form import RenameForm
 from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind
 from storage.errors import InvalidName
@@ -163,7 +164,7 @@ def test_any_form(model: Model) -> None:
 @given(SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1))
 def test_a_place_is_read_back_from_its_button(viewer: int, scope: Scope, page: int) -> None:
     place = Place(viewer, scope, page)
-    button = model_gallery.PageButton(place, "Next")
+    button = PageButton(place, "Next")
 
     match = button.template.fullmatch(button.custom_id)
 
