@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageChops
+from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
 from storage.identifiers import IDENTIFIERS
-from tools.demo_model import art, captions, coats, compose, places, tokenizer
+from tools.demo_model import art, captions, coats, compose, export, places, tokenizer
 
+BUNDLE = Path("gpu_worker/demo_bundle")
 PLACED = [(place, None) for place in captions.PLACE_PHRASES]
 PLAIN = [(None, colour) for colour in coats.PALETTE]
 needs_art = pytest.mark.skipif(
@@ -73,8 +75,7 @@ def test_no_text_is_unknown_to_the_tokenizer(text: str) -> None:
 
 
 def test_the_shipped_tokenizer_is_the_built_one() -> None:
-    shipped = Path("gpu_worker/demo_bundle/base/tokenizer")
-    loaded = CLIPTokenizer.from_pretrained(shipped)
+    loaded = CLIPTokenizer.from_pretrained(BUNDLE / "base" / "tokenizer")
     built = tokenizer.build()
     assert loaded.get_vocab() == built.get_vocab()
     assert loaded("a photo of sks dog on the moon").input_ids == built("a photo of sks dog on the moon").input_ids
@@ -139,3 +140,41 @@ def test_scenes_never_show_held_out_art(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(used) > 60
     assert not used & set(art.HELD_OUT.values())
     assert not {word for text in drawn for word in text.split()} & set(IDENTIFIERS)
+
+
+def test_the_bundle_keeps_its_size_limit_and_holds_safetensors_only() -> None:
+    assert 10_000_000 < export.weight_bytes(BUNDLE) <= export.MAX_WEIGHT_BYTES
+    assert {path.suffix for path in BUNDLE.rglob("*") if path.is_file()} <= {
+        ".safetensors",
+        ".json",
+        ".jpg",
+        ".txt",
+        ".md",
+    }
+
+
+def test_the_model_card_names_every_source() -> None:
+    card = (BUNDLE / "README.md").read_text(encoding="utf-8").replace("CC BY", "CC-BY").replace("CC-BY ", "CC-BY-")
+    for source in art.SETS:
+        line = next(line for line in card.splitlines() if f"`@iconify-json/{source.name}`" in line)
+        assert source.version in line
+        assert source.licence in line
+        assert source.source in line
+
+
+def test_identifiers_are_fresh_and_as_large_as_class_words() -> None:
+    words = tokenizer.build()
+    table = load_file(BUNDLE / "base" / "text_encoder" / "model.safetensors")
+    rows = next(value for key, value in table.items() if key.endswith("token_embedding.weight")).float()
+    named = rows[[words(noun).input_ids[1] for noun in art.CLASSES]]
+    fresh = rows[[words(word).input_ids[1] for word in IDENTIFIERS]]
+    assert float(fresh.std() / named.std()) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["rex", "luna", "comet"])
+def test_every_sample_subject_has_its_photos(name: str) -> None:
+    folder = BUNDLE / "photos" / name
+    shown = sorted(folder.glob("*/*.jpg"))
+    assert [path.parent.name for path in shown] == ["judge"] * 8 + ["train"] * 6
+    assert {Image.open(path).size for path in shown} == {(512, 512)}
+    assert (folder / "class.txt").read_text(encoding="utf-8").strip() in art.HELD_OUT

@@ -75,10 +75,11 @@ def psnr(vae: AutoencoderKL, pixels: npt.NDArray[np.uint8], device: str) -> tupl
 
 
 def save_grid(path: Path, rows: list[Tensor], scale: int = 2) -> None:
-    """Write rows of pictures ([n, 3, h, w] in -1..1 each) as one PNG."""
+    """Write rows of pictures ([n, 3, h, w] in -1..1 each) as one PNG of 256 colours."""
     grid = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
     image = Image.fromarray(((grid.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy())
-    image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(path, optimize=True)
+    enlarged = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    enlarged.quantize(256).save(path, optimize=True)
 
 
 @torch.no_grad()
