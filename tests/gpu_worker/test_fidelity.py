@@ -18,7 +18,11 @@ PLACES = ["forest", "room", "plain", "desert", "meadow", "beach", "snow", "city"
 
 def photos(name: str, use: str) -> list[Image.Image]:
     """One subject's photos, in order."""
-    return [Image.open(path).convert("RGB") for path in sorted((BUNDLE / "photos" / name / use).glob("*.jpg"))]
+    shown = []
+    for path in sorted((BUNDLE / "photos" / name / use).glob("*.jpg")):
+        with Image.open(path) as photo:
+            shown.append(photo.convert("RGB"))
+    return shown
 
 
 @pytest.fixture(scope="module", params=["choosing", "judging"])

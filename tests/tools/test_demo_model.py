@@ -176,5 +176,7 @@ def test_every_sample_subject_has_its_photos(name: str) -> None:
     folder = BUNDLE / "photos" / name
     shown = sorted(folder.glob("*/*.jpg"))
     assert [path.parent.name for path in shown] == ["judge"] * 8 + ["train"] * 6
-    assert {Image.open(path).size for path in shown} == {(512, 512)}
+    for path in shown:
+        with Image.open(path) as photo:
+            assert photo.size == (512, 512)
     assert (folder / "class.txt").read_text(encoding="utf-8").strip() in art.HELD_OUT
