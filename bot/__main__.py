@@ -11,7 +11,8 @@ import aiohttp
 import discord
 from pydantic import ValidationError
 
-from bot.composition import open_house, running
+from bot.composition import open_house
+from bot.loops import running
 from bot.settings import BotSettings, load_settings
 
 log = logging.getLogger("bot")
@@ -47,18 +48,18 @@ def main(env_file: Path | None = None) -> int:
 
 async def serve(settings: BotSettings) -> None:
     """Run the bot and its loops until SIGTERM or Ctrl-C."""
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
     if settings.discord_api_url:
         discord.http.Route.BASE = settings.discord_api_url
-    try:
-        async with open_house(settings) as house, house.bot:
-            await house.bot.login(settings.discord_token.get_secret_value())
-            async with running(house.loops):
-                await house.bot.connect()
-    except asyncio.CancelledError:
-        log.info("stopped")
+    async with open_house(settings) as house, house.bot:
+        await house.bot.login(settings.discord_token.get_secret_value())
+        async with running([*house.loops, house.bot.connect]):
+            await stopped.wait()
+            log.info("stopping")
+            await house.bot.close()  # a connection that is just being made would swallow a cancellation
 
 
 def _fail(code: Exit, line: str) -> int:

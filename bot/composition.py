@@ -1,8 +1,7 @@
 """Build the bot from its settings: the one place where parts meet. Everything else receives what it needs."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,6 +11,7 @@ from bot.delivery import Delivery
 from bot.drafts import keep_no_old_drafts
 from bot.events import EventReader
 from bot.files import Links, application, serving
+from bot.loops import Loop
 from bot.outbox import Outbox
 from bot.reconcile import Reconciler
 from bot.services import Services, utc_now
@@ -20,8 +20,6 @@ from storage.bases import base_name
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.redis_client import connection_pool
-
-Loop = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,21 +68,11 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
         events = EventReader(database, pool, utc_now, on_applied=show)
         delivery = Delivery(bot, services)
         await stack.enter_async_context(serving(application(blobs, links), settings.files_host, settings.files_port))
-        loops = (outbox.run, events.run, delivery.run, reconciler.run, partial(keep_no_old_drafts, services))
+        loops: Sequence[Loop] = (
+            outbox.run,
+            events.run,
+            delivery.run,
+            *reconciler.loops,
+            partial(keep_no_old_drafts, services),
+        )
         yield House(bot=bot, services=services, loops=loops)
-
-
-@contextlib.asynccontextmanager
-async def running(loops: Sequence[Loop]) -> AsyncIterator[None]:
-    """Run the loops beside the body; if one fails, the body is cancelled and the failure raised."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_forever(loop)) for loop in loops]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-
-async def _forever(loop: Loop) -> None:
-    await loop()

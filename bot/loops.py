@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 from redis.backoff import FullJitterBackoff
 
 from storage.redis_client import OUTAGE
 
 log = logging.getLogger(__name__)
+
+CANCEL_AGAIN_SECONDS = 0.5
+
+Loop = Callable[[], Awaitable[None]]
 
 PAUSE = FullJitterBackoff(cap=10, base=0.2)
 
@@ -52,3 +56,27 @@ async def forever(name: str, work: Callable[[], Awaitable[None]], rest: Callable
                 log.info("%s: working again", name)
             failures = 0
             await rest()
+
+
+@contextlib.asynccontextmanager
+async def running(loops: Sequence[Loop]) -> AsyncIterator[None]:
+    """Run the loops beside the body; if one fails, the body is cancelled and the failure raised."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_in_task(loop)) for loop in loops]
+        try:
+            yield
+        finally:
+            await _end(tasks)
+
+
+async def _in_task(loop: Loop) -> None:
+    await loop()
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: a client that is just connecting may swallow a cancellation."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)

@@ -1,14 +1,14 @@
 """Compares rows with the world: jobs whose worker died, jobs that Redis forgot, bytes that nobody needs."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 
 from redis.asyncio import ConnectionPool, Redis
 
-from bot.loops import Wake, forever
+from bot.loops import Loop, Wake, forever
 from bot.outbox import Outbox, Trace
 from storage.blobs import Blobs
 from storage.contract import task_id
@@ -77,11 +77,14 @@ class Reconciler:
         self._patient_until = clock() + self._patience
         self._suspects: dict[str, int] = {}
 
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(forever("the look at leases", self.look, Wake(self._look_seconds).rest))
-            group.create_task(forever("the removal of photos", self.drop_photos, Wake(PHOTOS_SECONDS).rest))
-            group.create_task(forever("the sweep of orphans", self.sweep, Wake(SWEEP_SECONDS).rest))
+    @property
+    def loops(self) -> Sequence[Loop]:
+        """What to run for as long as the bot does."""
+        return (
+            partial(forever, "the look at leases", self.look, Wake(self._look_seconds).rest),
+            partial(forever, "the removal of photos", self.drop_photos, Wake(PHOTOS_SECONDS).rest),
+            partial(forever, "the sweep of orphans", self.sweep, Wake(SWEEP_SECONDS).rest),
+        )
 
     async def look(self) -> None:
         """Judge every job that Redis should know of; start anew what is lost, send again what is forgotten."""

@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from bot.composition import open_house, running
+from bot.composition import open_house
+from bot.loops import running
 from bot.playground.main_job import MainJobFailed, Player, Subject
 from bot.playground.processes import redis_server, worker
 from bot.playground.report import Memory, judge, write_result

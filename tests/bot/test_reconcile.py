@@ -5,6 +5,7 @@ import pytest
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from bot.loops import running
 from bot.outbox import Outbox, Trace
 from bot.reconcile import Finding, Reconciler, judge
 from storage.blobs import Blobs
@@ -313,11 +314,6 @@ async def test_the_loops_mend_by_themselves(
         look_seconds=0.05,
         on_changed=mended.set,
     )
-    task = asyncio.ensure_future(reconciler.run())
-    try:
-        async with asyncio.timeout(20):
-            await mended.wait()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    async with running(reconciler.loops), asyncio.timeout(20):
+        await mended.wait()
     assert (await row_of(database, job)).attempt == 2

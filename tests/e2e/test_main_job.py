@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.composition import open_house, running
+from bot.composition import open_house
+from bot.loops import running
 from bot.playground.__main__ import SAMPLES, playground_settings
 from bot.playground.main_job import PLACES, Player, Subject
 from bot.playground.processes import redis_server, worker

@@ -1,6 +1,7 @@
 """`dreambot bot` and `dreambot worker` as an operator starts them: a settings file, a Redis server over TCP."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -34,67 +35,73 @@ def settings_file(tmp_path: Path, redis_url: str, discord_server: DiscordStub) -
     return path
 
 
-async def start(*arguments: str) -> asyncio.subprocess.Process:
+@contextlib.asynccontextmanager
+async def started(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DISCORD_", "REDIS_"))}
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "dreambot", *arguments,
         env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def ended(process: asyncio.subprocess.Process) -> list[str]:
+    """Wait for the end; returns what was printed, line by line."""
+    async with asyncio.timeout(START_SECONDS):
+        output, errors = await process.communicate()
+    return (output + errors).decode().splitlines()
 
 
 async def test_bot_starts_with_a_settings_file_and_stops_on_sigterm(
     settings_file: Path, discord_server: DiscordStub
 ) -> None:
-    process = await start("bot", "--env-file", str(settings_file))
-    async with asyncio.timeout(START_SECONDS):
-        await discord_server.ready.wait()
+    async with started("bot", "--env-file", str(settings_file)) as process:
+        async with asyncio.timeout(START_SECONDS):
+            await discord_server.ready.wait()
+        process.send_signal(signal.SIGTERM)
+        printed = await ended(process)
 
-    process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(30):
-        _, errors = await process.communicate()
-
-    assert process.returncode == 0, errors.decode()
+    assert process.returncode == 0, printed
     assert {command["name"] for command in discord_server.commands} >= {"train", "imagine", "models", "cancel"}
 
 
 async def test_a_refused_token_is_one_line_and_its_own_exit_code(settings_file: Path) -> None:
     settings_file.write_text(settings_file.read_text(encoding="utf-8").replace(GOOD_TOKEN, "wrong"), encoding="utf-8")
 
-    process = await start("bot", "--env-file", str(settings_file))
-    async with asyncio.timeout(START_SECONDS):
-        output, errors = await process.communicate()
+    async with started("bot", "--env-file", str(settings_file)) as process:
+        said = [line for line in await ended(process) if " INFO " not in line]
 
-    said = [line for line in (output + errors).decode().splitlines() if "INFO" not in line]
     assert process.returncode == 77
-    assert len(said) == 1
+    assert len(said) == 1, said
     assert "token" in said[0]
     assert "wrong" not in said[0]
 
 
-async def test_a_missing_token_and_a_wrong_setting_are_named(settings_file: Path) -> None:
-    settings_file.write_text("FILES_PORT=many\n", encoding="utf-8")
+@pytest.mark.parametrize(("settings", "named"), [("FILES_PORT=many\n", "FILES_PORT"), ("", "DISCORD_TOKEN")])
+async def test_a_wrong_or_missing_setting_is_named_in_one_line(settings_file: Path, settings: str, named: str) -> None:
+    settings_file.write_text(settings, encoding="utf-8")
 
-    process = await start("bot", "--env-file", str(settings_file))
-    async with asyncio.timeout(START_SECONDS):
-        _, errors = await process.communicate()
+    async with started("bot", "--env-file", str(settings_file)) as process:
+        said = await ended(process)
 
     assert process.returncode == 78
-    assert "FILES_PORT" in errors.decode()
-    assert len(errors.decode().splitlines()) == 1
+    assert len(said) == 1, said
+    assert named in said[0]
 
 
 @pytest.mark.slow
 async def test_worker_starts_with_a_settings_file_and_stops_on_sigterm(settings_file: Path, redis_url: str) -> None:
-    process = await start("worker", "--env-file", str(settings_file))
-    redis = Redis.from_url(redis_url)
-    try:
+    async with Redis.from_url(redis_url) as redis, started("worker", "--env-file", str(settings_file)) as process:
         async with asyncio.timeout(START_SECONDS):
             while not await redis.keys(worker_key("test-worker-*")):
-                assert process.returncode is None, (await process.communicate())[1].decode()
+                assert process.returncode is None, await ended(process)
                 await asyncio.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
-            await process.communicate()
-    finally:
-        await redis.aclose()
-    assert process.returncode == 0
+        printed = await ended(process)
+
+    assert process.returncode == 0, printed
