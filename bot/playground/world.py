@@ -71,6 +71,8 @@ async def open_world(bot: Dreambot, port: int) -> AsyncIterator[World]:
     env.backend.clock._epoch = datetime.now(UTC)  # dates in the channel are today's
     await env.start()
     try:
+        if bot.user is not None:
+            await bot.user.edit(username="Dreambot")
         guild = env.create_guild("Dreambot playground")
         channel = guild.create_text_channel("studio")
         ada, ben = (guild.add_member(env.create_user(name.lower(), global_name=name)) for name in ("Ada", "Ben"))

@@ -46,3 +46,4 @@ async def test_a_visitor_is_answered_again_and_again_while_the_page_moves(page: 
                 await page.locator("#send-message").click()
                 await page.locator(".command-chip").wait_for(state="detached")
             await expect(page.get_by_text("Only you can see this")).to_have_count(3)
+            await expect(page.get_by_text("TestBot")).to_have_count(0)
