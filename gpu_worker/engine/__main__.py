@@ -15,6 +15,8 @@ def main() -> None:
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s engine %(levelname)s %(message)s")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it would tell of image processors that nobody here uses
+    # Threads that spin while they wait make a step several times slower as soon as anything else wants the processor.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch  # after the arguments: it takes seconds, and `--help` should not
 
     from gpu_worker.engine import alone, serve

@@ -19,7 +19,6 @@ PHOTO_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 def train_folder(arguments: argparse.Namespace) -> None:
-
     photos = tuple(sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES))
     if not MIN_PHOTOS <= len(photos) <= MAX_PHOTOS:
         raise PhotoMissing(f"{arguments.photos} holds {len(photos)} photos; {MIN_PHOTOS} to {MAX_PHOTOS} are needed")
@@ -43,7 +42,6 @@ def train_folder(arguments: argparse.Namespace) -> None:
 
 
 def generate(arguments: argparse.Namespace) -> None:
-
     arguments.out.mkdir(parents=True, exist_ok=True)
     job = uuid.uuid4().hex
     adapter = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 CLOSER = 0.88
@@ -24,12 +24,12 @@ class PhotoMissing(Exception):
 
 
 def load_photos(paths: Sequence[Path]) -> list[Image.Image]:
-    """Open the photos, which intake has already turned upright. Raises `PhotoMissing`."""
+    """Open the photos, upright whatever way the camera was held. Raises `PhotoMissing`."""
     photos = []
     for path in paths:
         try:
             with Image.open(path) as opened:
-                photos.append(opened.convert("RGB"))
+                photos.append(ImageOps.exif_transpose(opened).convert("RGB"))
         except OSError as problem:
             raise PhotoMissing(f"{path.name} cannot be read") from problem
     return photos

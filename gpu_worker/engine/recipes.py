@@ -46,7 +46,7 @@ class Recipe:
 # The demo base: measured with benchmarks/main_job.py on its own three sample subjects, five photos each.
 _DEMO = Recipe(
     learning_rate=1.5e-3,
-    text_learning_rate=5e-4,
+    text_learning_rate=3e-3,
     rank=16,
     batch_size=4,
     prior_weight=1.0,
