@@ -20,6 +20,8 @@ from bot.settings import BotSettings
 
 SAMPLES = Path(__file__).parents[2] / "gpu_worker" / "demo_bundle" / "photos"
 DEFAULT_PORT = 8765
+INTERRUPTED = 130
+"""What a shell reports of a program that Ctrl-C ended, so that a demo that was cut short never counts as played."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return asyncio.run(run(folder, sample, once=options.once, port=options.port))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("Stopped; everything is cleaned up.")
-        return 0
+        return INTERRUPTED
 
 
 def say(line: str) -> None:
