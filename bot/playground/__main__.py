@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return asyncio.run(run(folder, sample, once=options.once, port=options.port))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("Stopped; everything is cleaned up.")
-        return INTERRUPTED
+        return INTERRUPTED if options.once else 0
 
 
 def say(line: str) -> None:
