@@ -43,15 +43,16 @@ class Recipe:
         return self.prior_weight > 0 and self.class_images > 0
 
 
-# The demo base: measured with benchmarks/main_job.py on its own three sample subjects, five photos each.
+# The demo base: chosen on rex alone, one seed, by eye and by the choosing embedder (1.5e-3 with prior weight 1 learnt far
+# too little); benchmarks/main_job.py over all three subjects is still to confirm it.
 _DEMO = Recipe(
-    learning_rate=1.5e-3,
+    learning_rate=4e-3,
     text_learning_rate=3e-3,
     rank=16,
     batch_size=4,
-    prior_weight=1.0,
+    prior_weight=0.5,
     class_images=32,
-    views_per_photo=160,
+    views_per_photo=180,
     least_steps=200,
     most_steps=400,
     sampler=Sampler(steps=25, guidance_scale=4.0),
