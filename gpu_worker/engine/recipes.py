@@ -43,8 +43,8 @@ class Recipe:
         return self.prior_weight > 0 and self.class_images > 0
 
 
-# The demo base: chosen on rex alone, one seed, by eye and by the choosing embedder (1.5e-3 with prior weight 1 learnt far
-# too little); benchmarks/main_job.py over all three subjects is still to confirm it.
+# The demo base: chosen on rex alone, one seed, by eye and by the choosing embedder (1.5e-3 with prior weight 1 learnt
+# far too little); benchmarks/main_job.py over all three subjects is still to confirm it.
 _DEMO = Recipe(
     learning_rate=4e-3,
     text_learning_rate=3e-3,
