@@ -2,6 +2,7 @@
 
 from bot.services import Services
 from storage.errors import UserError
+from storage.faults import reach
 from storage.jobs import active_jobs, request_cancel
 from storage.schema import JobState
 
@@ -25,6 +26,7 @@ async def cancel(services: Services, job_id: str, asker_id: int) -> str:
     """Return what to tell the asker. Raises NotYourJob, JobAlreadyEnded."""
     async with services.database.write() as session:
         job = await request_cancel(session, job_id, asker_id, services.clock())
+    reach("cancel.asked")
     services.queue.wake()
     services.wake_delivery()
     return STOPPED if job.state is JobState.CANCELLED else ASKED

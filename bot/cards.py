@@ -10,6 +10,7 @@ from bot.rendering import render_card
 from bot.services import Services
 from bot.views.rendered import Rendered
 from storage.deliveries import mark_card_posted
+from storage.faults import reach
 from storage.schema import Job
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ async def post_card(services: Services, job: Job, send: Send) -> None:
     except discord.HTTPException as error:
         log.warning("job %s: the card could not be posted, HTTP %s", job.id, error.status)
         return
+    reach("card.answered")
     async with services.database.write() as session:
         await mark_card_posted(session, job.id, message.id)
     services.wake_delivery()

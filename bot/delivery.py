@@ -21,6 +21,7 @@ from bot.services import Services
 from bot.uploads import FILE_BYTES
 from bot.views.rendered import Rendered
 from storage.deliveries import due_deliveries, mark_sent, mark_undeliverable, postpone
+from storage.faults import reach
 from storage.schema import Delivery as Row
 from storage.schema import DeliveryKind, Job
 
@@ -85,8 +86,10 @@ class Delivery:
         else:
             card = await render_card(self._services, job.id, limit)
             message_id = await (self._edit_private(row, card) if job.private else self._show(row, card))
+        reach("delivery.shown")
         async with self._services.database.write() as session:
             await mark_sent(session, row.id, message_id, row.revision, self._services.clock())
+        reach("delivery.noted")
 
     async def _show(self, row: Row, card: Rendered) -> int:
         """Edit the card where it stands, or post it when its command did not come to do so."""
@@ -106,6 +109,7 @@ class Delivery:
             nonce=f"d{row.id}",
             allowed_mentions=discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=owner),
         )
+        reach("delivery.posted")
         return message.id
 
     async def _edit_private(self, row: Row, card: Rendered) -> int:

@@ -9,6 +9,7 @@ from bot.services import Services
 from bot.training import note_consent
 from storage.drafts import drafts_before, keep_draft, take_draft
 from storage.errors import UserError
+from storage.faults import reach
 from storage.jobs import NewTraining, accept_training, find_job
 from storage.schema import Job
 
@@ -40,6 +41,7 @@ async def accept_draft(services: Services, draft_id: str, owner_id: int, interac
             return None
         await note_consent(session, services, owner_id, interaction_id)
         job = await accept_training(session, training, services.clock())
+    reach("draft.promised")
     services.queue.wake()
     return job
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.loops import forever
 from storage.contract import EVENT, EVENT_FIELD, EVENTS_GROUP, EVENTS_STREAM, TERMINAL, AnyEvent, request_key
 from storage.database import Database
+from storage.faults import reach
 from storage.jobs import apply_event
 
 log = logging.getLogger(__name__)
@@ -69,11 +70,14 @@ class EventReader:
 
     async def _apply(self, entries: Sequence[Entry]) -> None:
         """Commit the rows, then drop the entries. Dying in between brings them back, and the inbox refuses them."""
+        reach("events.read")
         known = [(name, event) for name, fields in entries if (event := _parse(name, fields)) is not None]
         changed = False
         async with self._database.write() as session:
             for _, event in known:
                 changed |= await self._apply_one(session, event)
+            reach("events.written")
+        reach("events.applied")
         async with self._redis.pipeline(transaction=True) as pipe:
             names = [name for name, _ in entries]
             pipe.xack(EVENTS_STREAM, EVENTS_GROUP, *names)
@@ -82,6 +86,7 @@ class EventReader:
                 if event.kind in TERMINAL:
                     pipe.delete(request_key(event.job, event.attempt))
             await pipe.execute()
+        reach("events.acknowledged")
         if changed:
             self._on_applied()
 

@@ -16,6 +16,7 @@ from bot.replies import withdraw
 from storage.bases import Shape, picture_size
 from storage.contract import MAX_SEED, ImagineRequest
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, UserError
+from storage.faults import reach
 from storage.jobs import NewImagining, accept_imagining, find_job
 from storage.models import find_model, own_models, usable_models
 from storage.schema import Model, ModelStatus
@@ -151,6 +152,7 @@ async def _promise(interaction: "discord.Interaction[Dreambot]", new: NewImagini
     except UserError:
         await withdraw(interaction)
         raise
+    reach("imagining.promised")
     services.queue.wake()
     await post_card(services, job, partial(answer, interaction))
 

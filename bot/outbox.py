@@ -17,6 +17,7 @@ from redis.exceptions import WatchError
 from bot.loops import Wake, forever
 from storage.contract import JobKind, cancel_key, lease_key, queue_name, request_key, task_id, worker_key
 from storage.database import Database
+from storage.faults import reach
 from storage.outbox import Release, jobs_to_cancel, mark_released, next_releases
 from storage.outcomes import end_job
 from storage.queue_codec import decode_job, encode_job
@@ -102,6 +103,7 @@ class Outbox:
     async def _release(self, release: Release) -> None:
         """Write the request, then the task, then that it was sent. Dying in between only makes it happen again."""
         await self._redis.set(request_key(release.job, release.attempt), to_json(release.request), ex=KEPT)
+        reach("outbox.requested")
         if release.attempt > 1:
             await self._discard(release.queue, release.job, release.attempt - 1)
         await self._redis.enqueue_job(
@@ -112,8 +114,10 @@ class Outbox:
             _queue_name=release.queue,
             _expires=KEPT,
         )
+        reach("outbox.enqueued")
         async with self._database.write() as session:
             wanted = await mark_released(session, release, self._clock())
+        reach("outbox.released")
         if wanted:
             log.info("job %s attempt %d: sent", release.job, release.attempt)
         else:
@@ -122,6 +126,7 @@ class Outbox:
     async def _cancel(self, job: Job) -> None:
         """Take the job back if no worker has it yet; otherwise let its worker know."""
         await self._redis.set(cancel_key(job.id), b"1", ex=KEPT)
+        reach("outbox.cancel_told")
         if await self._withdraw(queue_name(job.kind, job.base), job.id, job.attempt):
             async with self._database.write() as session:
                 row = await session.get_one(Job, job.id, with_for_update=True)

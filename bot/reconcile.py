@@ -13,6 +13,7 @@ from bot.outbox import Outbox, Trace
 from storage.blobs import Blobs
 from storage.contract import task_id
 from storage.database import Database
+from storage.faults import reach
 from storage.leftovers import expired_photos, forget_photos, prune_inbox, unreferenced
 from storage.outbox import jobs_in_redis, release_again
 from storage.outcomes import retry_job
@@ -106,6 +107,7 @@ class Reconciler:
         for photo in photos:
             await self._blobs.delete(photo.key)
         if photos:
+            reach("photos.deleted")
             async with self._database.write() as session:
                 await forget_photos(session, [photo.id for photo in photos])
             log.info("%d photos deleted", len(photos))
@@ -150,7 +152,9 @@ class Reconciler:
                 await retry_job(session, job.id, self._clock())
             else:
                 await release_again(session, job.id, job.attempt, self._clock())
+            reach("reconcile.written")
         log.warning("job %s attempt %d: %s, now %s", job.id, job.attempt, finding.value, row.state.value)
+        reach("reconcile.mended")
         self._outbox.wake()
         self._on_changed()
 

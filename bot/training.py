@@ -13,6 +13,7 @@ from bot.services import Services
 from bot.subject_kinds import guess_kind, names_a_child
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
 from storage.errors import NameProblem, TrainingActive, UserError
+from storage.faults import reach
 from storage.jobs import NewTraining, accept_training, active_jobs
 from storage.models import check_name_free, validate_name
 from storage.people import has_consent, record_consent
@@ -100,6 +101,7 @@ async def take_in_photos(
     """Store the photos of a training to be. Raises TooFewPhotos, TooManyPhotos, PhotosRefused."""
     job = uuid4().hex
     taken = await take_in(services, job, attachments)
+    reach("training.photos_stored")
     training = NewTraining(
         job=job,
         model=uuid4().hex,
@@ -131,6 +133,7 @@ async def accept(services: Services, training: NewTraining, *, agrees: bool) -> 
         raise
     if job.id != training.job:  # the same interaction came twice
         await delete_photos(services.blobs, training.photos)
+    reach("training.promised")
     services.queue.wake()
     return job
 

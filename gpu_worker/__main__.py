@@ -23,6 +23,7 @@ from gpu_worker.tasks import Queues
 from gpu_worker.workspace import Workspace
 from storage.blobs import Blobs
 from storage.contract import JobKind, worker_key
+from storage.faults import reach
 from storage.redis_client import OUTAGE, address, client
 
 log = logging.getLogger("gpu_worker")
@@ -111,6 +112,7 @@ async def hand_over(queues: Queues, engine: EngineProcess) -> None:
     queues.open(False)
     await queues.settle(PICTURES_SECONDS, JobKind.IMAGINE)
     await engine.stop(ENGINE_STOP_SECONDS)
+    reach("worker.engine_stopped")
     await queues.settle(UPLOAD_SECONDS)
     queues.drop()
 

@@ -50,6 +50,7 @@ from storage.contract import (
     TrainRequest,
     request_key,
 )
+from storage.faults import reach
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ async def run_attempt(station: Station, kind: JobKind, job: str, attempt: int) -
     if not await claim.take():
         log.info("job %s attempt %d: another worker has it", job, attempt)
         return True
+    reach("attempt.claimed")
     try:
         async with asyncio.TaskGroup() as group:
             holding = group.create_task(claim.hold())
@@ -143,6 +145,7 @@ class Attempt:
             return await self._end_unwanted()
         await self._tell(Queued)
         order = await self._fetch(request, folder)
+        reach("attempt.fetched")
         if self._claim.unwanted:
             return await self._end_unwanted()
         async with aclosing(self._station.engine.perform(order)) as reports:
@@ -194,6 +197,7 @@ class Attempt:
     async def _finish(self, request: Request, report: TrainingDone | ImaginingDone) -> None:
         """Store what was made and say so, unless the person has cancelled in the meantime."""
         result = await transfer.store_result(self._station.blobs, request, report)
+        reach("attempt.result_stored")
         if await self._claim.look() in {Unwanted.CANCELLED, Unwanted.LOST}:
             await transfer.drop_result(self._station.blobs, request)
             await self._end_unwanted()
@@ -222,6 +226,8 @@ class Attempt:
         self._ended = True
         if kind is Failed:
             fields["retry"] = retry
+        reach("attempt.ending")
         await self._events.end(kind, **fields)
+        reach("attempt.ended")
         if not retry:
             await transfer.drop(self._station.blobs, f"checkpoints/{self._job}")

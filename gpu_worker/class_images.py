@@ -8,6 +8,7 @@ from gpu_worker.engine_process import EngineProcess
 from gpu_worker.prompts import class_prompt
 from storage.blobs import BlobMissing, Blobs
 from storage.contract import TrainRequest, class_image_prefix
+from storage.faults import reach
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class ClassImages:
         for key, path in drawn.items():
             if key not in known:
                 await self._blobs.put_file(key, path)
+                reach("class_image.stored")
 
     def _prefix(self, request: TrainRequest) -> str | None:
         """Name the request's class images; None before the engine has said which base it holds."""

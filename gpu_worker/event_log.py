@@ -3,6 +3,7 @@
 from redis.asyncio import Redis
 
 from storage.contract import EVENT_FIELD, EVENTS_STREAM, EventBase, request_key
+from storage.faults import reach
 
 
 class EventLog:
@@ -23,6 +24,7 @@ class EventLog:
 
     async def emit(self, kind: type[EventBase], **fields: object) -> None:
         await self._redis.xadd(EVENTS_STREAM, {EVENT_FIELD: self._number(kind, fields)})
+        reach("event.told")
 
     async def end(self, kind: type[EventBase], **fields: object) -> None:
         """Emit the attempt's last event; its request goes with it, so that a copy of the task finds nothing to do."""

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from gpu_worker.settings import WorkerSettings
 from storage.contract import Id, JobKind, queue_name, task_id
+from storage.faults import reach
 from storage.queue_codec import decode_job, encode_job
 from storage.redis_client import connection_pool
 
@@ -89,7 +90,9 @@ class Queues:
         if task is None:
             task = self._jobs[key] = self._group.create_task(self._work(key), name=task_id(job, attempt))
             task.add_done_callback(lambda _: self._jobs.pop(key))
-        if not await asyncio.shield(task):
+        done = await asyncio.shield(task)
+        reach("task.returned")
+        if not done:
             raise RetryJob
 
     async def _work(self, key: Key) -> bool:

@@ -26,6 +26,7 @@ from storage.contract import (
     picture_key,
     sample_key,
 )
+from storage.faults import reach
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ async def store_sample(blobs: Blobs, request: Request, report: Sampled) -> BlobK
 async def store_checkpoint(blobs: Blobs, request: Request, report: Checkpointed) -> BlobKey:
     key = checkpoint_key(request.job, request.attempt, report.step)
     await blobs.put_file(key, report.path)
+    reach("checkpoint.stored")
     await blobs.put(_manifest_key(key), CheckpointManifest(digest=report.digest).model_dump_json().encode())
+    reach("checkpoint.vouched")
     return key
 
 
@@ -129,6 +132,7 @@ async def _store_trained(blobs: Blobs, request: TrainRequest, done: TrainingDone
 async def _store_pictures(blobs: Blobs, keys: list[BlobKey], files: tuple[PictureFile, ...]) -> tuple[Picture, ...]:
     for key, file in zip(keys, files, strict=True):
         await blobs.put_file(key, file.path)
+        reach("picture.stored")
     return tuple(
         Picture(key=key, seed=file.seed, width=file.width, height=file.height)
         for key, file in zip(keys, files, strict=True)

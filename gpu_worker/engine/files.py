@@ -7,13 +7,17 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from storage.faults import reach
+
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file beside its place, flush it to the disk, then move it there in one step."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     save_file(dict(tensors), unfinished, dict(metadata))
+    reach("tensors.written")
     _flush(unfinished)
     unfinished.replace(path)
+    reach("tensors.placed")
     _flush(path.parent)
 
 

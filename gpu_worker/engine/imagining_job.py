@@ -11,6 +11,7 @@ from gpu_worker.engine.recipes import default_sampler
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, drawing_size, for_display
 from storage.contract import MAX_SEED, ImagineRequest
+from storage.faults import reach
 
 
 def imagine(model: Resident, order: pipe.Imagine) -> Generator[pipe.Report | None, None, None]:
@@ -30,6 +31,7 @@ def imagine(model: Resident, order: pipe.Imagine) -> Generator[pipe.Report | Non
         shown = for_display(base, to_image(picture), request.width, request.height)
         path = order.folder / f"{place}.png"
         save_picture(shown, path)
+        reach("picture.saved")
         files.append(pipe.PictureFile(path=path, seed=one.seed, width=shown.width, height=shown.height))
     yield pipe.ImaginingDone(job=request.job, pictures=tuple(files), seconds=time.monotonic() - started)
 

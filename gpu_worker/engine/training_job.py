@@ -45,6 +45,7 @@ from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, draw, for_display
 from gpu_worker.engine.training import SLOT, Diverged, DreamBooth, Latents
 from storage.contract import Stage, TrainRequest
+from storage.faults import reach
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +163,7 @@ def _train(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
         pace.begin()
         course.unread.append(trainer.step())
         pace.end()
+        reach("training.stepped")
         done = trainer.position
         if done % READ_EVERY == 0 or done == steps:
             yield _read_losses(course, done, pace.seconds_for(steps - done))
