@@ -63,6 +63,7 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
             utc_now,
             lease=timedelta(seconds=settings.lease_seconds),
             photo_retention=timedelta(days=settings.photo_retention_days),
+            look_seconds=settings.lease_look_seconds,
             on_changed=show,
         )
         events = EventReader(database, pool, utc_now, on_applied=show)
