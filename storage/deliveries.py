@@ -7,7 +7,9 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
-from storage.schema import WAITING, Delivery, DeliveryKind, DeliveryState, Job
+from storage.people import wants_direct_messages
+from storage.quotas import OUTCOME, settle
+from storage.schema import WAITING, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Job
 
 POST_GRACE = timedelta(seconds=15)
 """How long the command that accepted a job has to post its card, before the delivery loop does it."""
@@ -37,9 +39,20 @@ async def mark_card_posted(session: AsyncSession, job_id: str, message_id: int) 
         card.not_before = card.updated_at
 
 
-async def mark_sent(session: AsyncSession, delivery_id: int, message_id: int, revision: int, at: datetime) -> None:
-    """Note that Discord shows `revision`. If the rows went on meanwhile, the delivery stays dirty and is due again."""
+async def mark_sent(
+    session: AsyncSession,
+    delivery_id: int,
+    message_id: int,
+    revision: int,
+    at: datetime,
+    channel_id: int | None = None,
+) -> None:
+    """Note that Discord shows `revision`. If the rows went on meanwhile, the delivery stays dirty and is due again.
+
+    `channel_id` says where the message stands, if that is not where it was to stand.
+    """
     delivery = await _locked(session, delivery_id)
+    delivery.channel_id = channel_id or delivery.channel_id
     delivery.state, delivery.message_id, delivery.attempts = DeliveryState.SENT, message_id, 0
     delivery.dirty = delivery.revision != revision
     delivery.updated_at = at
@@ -57,10 +70,40 @@ async def postpone(session: AsyncSession, delivery_id: int, not_before: datetime
     delivery.not_before = not_before
 
 
-async def mark_undeliverable(session: AsyncSession, delivery_id: int, at: datetime) -> None:
-    """Give up on the message: its channel is gone or closed to us. The job's outcome stays in the rows."""
+async def give_way(session: AsyncSession, delivery_id: int, problem: DeliveryProblem, at: datetime) -> bool:
+    """Send the message directly to its owner in place of the channel, if they allow that; else give it up.
+
+    Returns whether it is to be sent directly: it is then due at once, as a message that nobody has posted yet.
+    """
+    delivery = await _locked(session, delivery_id)
+    if not await _may_go_directly(session, delivery, problem):
+        await mark_undeliverable(session, delivery_id, at, problem)
+        return False
+    delivery.problem, delivery.direct = problem, True
+    delivery.state, delivery.message_id, delivery.webhook_token = DeliveryState.PENDING, None, None
+    delivery.attempts, delivery.not_before, delivery.updated_at = 0, at, at
+    return True
+
+
+async def _may_go_directly(session: AsyncSession, delivery: Delivery, problem: DeliveryProblem) -> bool:
+    """A message that Discord calls wrong is wrong everywhere, and a training is told of by its result alone."""
+    job = await session.get_one(Job, delivery.job_id)
+    only_progress = job.kind is JobKind.TRAIN and delivery.kind is DeliveryKind.CARD
+    if delivery.direct or problem is DeliveryProblem.REFUSED or only_progress:
+        return False
+    return await wants_direct_messages(session, delivery.owner_id)
+
+
+async def mark_undeliverable(
+    session: AsyncSession, delivery_id: int, at: datetime, problem: DeliveryProblem = DeliveryProblem.CLOSED
+) -> None:
+    """Give up on the message for good. The job's outcome stays in the rows, where `/jobs` finds it."""
     delivery = await _locked(session, delivery_id)
     delivery.state, delivery.webhook_token, delivery.updated_at = DeliveryState.UNDELIVERABLE, None, at
+    delivery.problem = delivery.problem or problem
+    job = await session.get_one(Job, delivery.job_id)
+    if delivery.kind is OUTCOME[job.kind]:
+        await settle(session, job, at, delivery.problem)
 
 
 async def touch_card(session: AsyncSession, job_id: str, at: datetime, *, at_once: bool = False) -> None:

@@ -9,12 +9,16 @@ DreambotError
 │   ├── NotYourJob         no such job, or somebody else's
 │   ├── JobAlreadyEnded    too late to cancel
 │   ├── TrainingActive     one training per person at a time
-│   └── TooManyJobs        the person has enough jobs waiting
+│   ├── TooManyJobs        the person has enough jobs waiting
+│   └── QuotaUsedUp        the person has had what anybody may have in a day
 ├── InvalidBlobKey         a key that no part of the project makes
 └── BlobMissing            no blob under this key
 """
 
+from datetime import datetime
 from enum import StrEnum
+
+from storage.contract import JobKind
 
 
 class DreambotError(Exception):
@@ -74,6 +78,14 @@ class TooManyJobs(UserError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} jobs are active")
         self.limit = limit
+
+
+class QuotaUsedUp(UserError):
+    """`left` of `limit` is what still fits now; at `free_at` the request will, unless it alone is above the limit."""
+
+    def __init__(self, kind: JobKind, limit: int, left: int, free_at: datetime | None) -> None:
+        super().__init__(f"{left} of {limit} left")
+        self.kind, self.limit, self.left, self.free_at = kind, limit, left, free_at
 
 
 class InvalidBlobKey(DreambotError):

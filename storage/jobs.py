@@ -11,11 +11,13 @@ from storage.contract import Adapter, ImagineRequest, JobKind, Quality, SubjectK
 from storage.deliveries import POST_GRACE
 from storage.errors import JobAlreadyEnded, ModelNotFound, ModelNotReady, NotYourJob, TooManyJobs, TrainingActive
 from storage.events import apply_event
+from storage.faults import reach
 from storage.identifiers import choose_identifier
 from storage.models import free_name
 from storage.names import name_key, validate_name
 from storage.outcomes import fail_job, next_release, retry_job, stop_job
 from storage.people import ensure_owner
+from storage.quotas import charge, check_quota
 from storage.schema import ACTIVE, WAITING, Delivery, DeliveryKind, Image, Job, Model, ModelStatus, Photo
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 MAX_WAITING_IMAGININGS = 50
+NO_LIMIT = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +95,10 @@ class NewImagining:
     webhook_token: str | None = None
 
 
-async def accept_training(session: AsyncSession, new: NewTraining, at: datetime) -> Job:
-    """Promise a training: model, photos, job, card and outbox row. The same interaction twice is the same job.
+async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int = NO_LIMIT) -> Job:
+    """Promise a training: model, photos, job, charge, card and outbox row. The same interaction twice is the same job.
 
-    Raises `InvalidName`, `NameTaken`, `TrainingActive`.
+    Raises `InvalidName`, `NameTaken`, `TrainingActive`, `QuotaUsedUp`.
     """
     name = validate_name(new.name)
     await ensure_owner(session, new.owner_id, at)
@@ -104,6 +107,7 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime)
     for active in await active_jobs(session, new.owner_id):
         if active.kind is JobKind.TRAIN:
             raise TrainingActive(active.id)
+    await check_quota(session, new.owner_id, JobKind.TRAIN, 1, per_day, at)
     await free_name(session, new.owner_id, name, at)
     model = Model(
         id=new.model,
@@ -149,17 +153,23 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime)
 
 
 async def accept_imagining(
-    session: AsyncSession, new: NewImagining, at: datetime, limit: int = MAX_WAITING_IMAGININGS
+    session: AsyncSession,
+    new: NewImagining,
+    at: datetime,
+    limit: int = MAX_WAITING_IMAGININGS,
+    per_day: int = NO_LIMIT,
 ) -> Job:
-    """Promise pictures: job, card and outbox row. The same interaction twice is the same job.
+    """Promise pictures: job, charge, card and outbox row. The same interaction twice is the same job.
 
-    Raises `ModelNotFound`, `ModelNotReady`, `TooManyJobs`.
+    `limit` counts jobs at a time, `per_day` pictures. Raises `ModelNotFound`, `ModelNotReady`, `TooManyJobs`,
+    `QuotaUsedUp`.
     """
     await ensure_owner(session, new.owner_id, at)
     if (known := await _job_of_interaction(session, new.interaction_id)) is not None:
         return known
     if sum(job.kind is JobKind.IMAGINE for job in await active_jobs(session, new.owner_id)) >= limit:
         raise TooManyJobs(limit)
+    await check_quota(session, new.owner_id, JobKind.IMAGINE, new.count, per_day, at)
     request = ImagineRequest(
         job=new.job,
         attempt=1,
@@ -272,6 +282,7 @@ async def _adapter(session: AsyncSession, model_id: str) -> Adapter:
 async def _add_job(session: AsyncSession, job: Job, at: datetime, webhook_token: str | None = None) -> None:
     session.add(job)
     await session.flush()
+    charge(session, job, at)
     session.add(
         Delivery(
             job_id=job.id,
@@ -284,3 +295,4 @@ async def _add_job(session: AsyncSession, job: Job, at: datetime, webhook_token:
         )
     )
     session.add(next_release(job, at))
+    reach("job.written")

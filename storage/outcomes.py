@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import FailureReason, JobKind, queue_name
 from storage.deliveries import touch_card, touch_waiting_cards
+from storage.quotas import problem_with_outcome, settle
 from storage.schema import (
     WAITING,
     Delivery,
@@ -29,6 +30,7 @@ async def end_job(
         return
     waited = job.state in WAITING
     job.state, job.failure, job.finished_at, job.seconds_left = state, reason, at, None
+    await settle(session, job, at, await problem_with_outcome(session, job))
     await session.execute(delete(OutboxEntry).where(OutboxEntry.job_id == job.id, OutboxEntry.sent_at.is_(None)))
     await touch_card(session, job.id, at, at_once=True)
     if waited:
@@ -58,7 +60,7 @@ async def retry_job(
         await end_job(session, job, JobState.FAILED, at, reason)
     else:
         job.attempt, job.last_seq = job.attempt + 1, -1
-        job.state, job.seconds_left = JobState.ACCEPTED, None
+        job.state, job.seconds_left, job.started_at = JobState.ACCEPTED, None, None
         session.add(next_release(job, at))
         await touch_card(session, job.id, at)
     return job

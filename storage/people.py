@@ -30,3 +30,14 @@ async def has_consent(session: AsyncSession, owner_id: int, text_digest: str) ->
     """Tell whether the person agreed to this very text; an older wording does not count."""
     agreed = exists().where(Consent.owner_id == owner_id, Consent.text_digest == text_digest)
     return bool(await session.scalar(select(agreed)))
+
+
+async def wants_direct_messages(session: AsyncSession, owner_id: int) -> bool:
+    """Tell whether we may write to the person; nobody is written to who has not said so."""
+    owner = await session.get(Owner, owner_id)
+    return owner is not None and owner.direct_messages
+
+
+async def set_direct_messages(session: AsyncSession, owner_id: int, wanted: bool, at: datetime) -> None:
+    await ensure_owner(session, owner_id, at)
+    (await session.get_one(Owner, owner_id)).direct_messages = wanted

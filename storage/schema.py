@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy import Enum as EnumColumn
@@ -83,6 +84,17 @@ class DeliveryState(StrEnum):
     UNDELIVERABLE = "undeliverable"
 
 
+class DeliveryProblem(StrEnum):
+    """Why a message did not come to stand where it was asked for."""
+
+    CLOSED = "closed"
+    """The channel is gone, or closed to us."""
+    EXPIRED = "expired"
+    """A private reply can be edited for 15 minutes, and the job took longer."""
+    REFUSED = "refused"
+    """Discord would not take the message however often it was offered."""
+
+
 class Base(MappedAsDataclass, DeclarativeBase, kw_only=True):
     metadata = MetaData(
         naming_convention={
@@ -110,6 +122,8 @@ class Owner(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     created_at: Mapped[datetime]
+    direct_messages: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """That the person lets us write to them where no channel is left."""
 
 
 class Consent(Base):
@@ -212,6 +226,20 @@ class Job(Base):
     seconds: Mapped[float | None] = mapped_column(default=None)
 
 
+class Charge(Base):
+    """What a job takes from its owner's quota: one training, or as many pictures as it draws."""
+
+    __tablename__ = "charges"
+    __table_args__ = (Index(None, "owner_id", "kind", "at"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    kind: Mapped[JobKind]
+    amount: Mapped[int]
+    at: Mapped[datetime]
+    refunded_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
 class Draft(Base):
     """A training that waits for its owner's consent; the photos wait in the blob store."""
 
@@ -283,6 +311,9 @@ class Delivery(Base):
     dirty: Mapped[bool] = mapped_column(default=False)
     """What is shown is older than the rows."""
     revision: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[DeliveryProblem | None] = mapped_column(default=None)
+    direct: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It goes to the person in a direct message, in place of the channel."""
 
 
 class OutboxEntry(Base):
