@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bot.composition import open_house
 from bot.loops import running
 from bot.settings import BotSettings, load_settings
+from storage.errors import DatabaseInUse
 
 log = logging.getLogger("bot")
 
@@ -23,6 +24,7 @@ class Exit(IntEnum):
 
     OK = 0
     UNAVAILABLE = 69
+    IN_USE = 75
     TOKEN_REFUSED = 77
     SETTINGS = 78
 
@@ -43,6 +45,10 @@ def main(env_file: Path | None = None) -> int:
         return _fail(Exit.TOKEN_REFUSED, "Discord refused the token: copy it anew from the Developer Portal.")
     except (aiohttp.ClientConnectionError, discord.DiscordServerError) as error:
         return _fail(Exit.UNAVAILABLE, f"Discord cannot be reached: {type(error).__name__}.")
+    except DatabaseInUse as error:
+        return _fail(
+            Exit.IN_USE, f"Another bot runs on the database {error.name}: stop it first. One bot to a database."
+        )
     return Exit.OK
 
 

@@ -19,6 +19,7 @@ from bot.settings import BotSettings
 from storage.bases import base_name
 from storage.blobs import Blobs
 from storage.database import Database
+from storage.database_lock import hold_database
 from storage.redis_client import connection_pool
 
 
@@ -32,8 +33,12 @@ class House:
 
 @contextlib.asynccontextmanager
 async def open_house(settings: BotSettings) -> AsyncIterator[House]:
-    """Open what the bot stands on, and close it in the end. Nothing here waits for Redis or Discord."""
+    """Open what the bot stands on, and close it in the end. Nothing here waits for Redis or Discord.
+
+    Raises `DatabaseInUse` while another bot runs on the same SQLite file.
+    """
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(hold_database(settings.database_url))
         database = await Database.open(settings.database_url)
         stack.push_async_callback(database.close)
         blobs = Blobs.open(settings.blob_url)

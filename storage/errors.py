@@ -11,6 +11,7 @@ DreambotError
 │   ├── TrainingActive     one training per person at a time
 │   ├── TooManyJobs        the person has enough jobs waiting
 │   └── QuotaUsedUp        the person has had what anybody may have in a day
+├── DatabaseInUse          another bot runs on this database
 ├── InvalidBlobKey         a key that no part of the project makes
 └── BlobMissing            no blob under this key
 """
@@ -86,6 +87,14 @@ class QuotaUsedUp(UserError):
     def __init__(self, kind: JobKind, limit: int, left: int, free_at: datetime | None) -> None:
         super().__init__(f"{left} of {limit} left")
         self.kind, self.limit, self.left, self.free_at = kind, limit, left, free_at
+
+
+class DatabaseInUse(DreambotError):
+    """`name` is the database's file."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 class InvalidBlobKey(DreambotError):

@@ -82,6 +82,18 @@ async def test_a_refused_token_is_one_line_and_its_own_exit_code(settings_file: 
     assert "wrong" not in said[0]
 
 
+async def test_a_second_bot_on_the_same_database_is_refused(settings_file: Path, discord_server: DiscordStub) -> None:
+    async with started("bot", "--env-file", str(settings_file)) as first:
+        async with asyncio.timeout(START_SECONDS):
+            await discord_server.ready.wait()
+        async with started("bot", "--env-file", str(settings_file)) as second:
+            said = [line for line in await ended(second) if " INFO " not in line]
+        assert first.returncode is None
+
+    assert second.returncode == 75
+    assert said == ["Another bot runs on the database dreambot.db: stop it first. One bot to a database."]
+
+
 @pytest.mark.parametrize(("settings", "named"), [("FILES_PORT=many\n", "FILES_PORT"), ("", "DISCORD_TOKEN")])
 async def test_a_wrong_or_missing_setting_is_named_in_one_line(settings_file: Path, settings: str, named: str) -> None:
     settings_file.write_text(settings, encoding="utf-8")
