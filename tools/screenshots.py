@@ -19,13 +19,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
 ]  # fmt: skip
-VIEWPORT = {"width": 1200, "height": 900}
+VIEWPORT = {"width": 1200, "height": 1000}
+TO_THE_TOP = """message => {
+    const channel = document.getElementById("channel-timeline");
+    channel.scrollTop += message.getBoundingClientRect().top - channel.getBoundingClientRect().top - 60;
+}"""
 PHOTOS = Path("gpu_worker/demo_bundle/photos")
 MAIN_JOB_SECONDS = 400.0
 
@@ -71,7 +75,14 @@ class Visitor:
 
     def shoot(self, name: str) -> None:
         self.page.wait_for_timeout(1500)
+        expect(self.page.get_by_text("Updating viewport")).to_have_count(0, timeout=20_000)
+        self.page.wait_for_function("[...document.images].every(image => image.complete)", timeout=20_000)
         self.page.screenshot(path=self.out / f"{name}.png")
+
+    def to_message(self, text: str) -> None:
+        """Scroll the channel until the last message with this text is on top."""
+        message = self.page.locator("#channel-timeline").get_by_text(text).last
+        message.evaluate(TO_THE_TOP)
 
     def to_latest(self) -> None:
         button = self.page.locator("#new-messages")
@@ -100,38 +111,38 @@ class Visitor:
     def send(self) -> None:
         self.page.locator("#send-message").click()
 
-    def leave_command(self) -> None:
-        self.page.locator(".command-context-close").click()
+    def begin_anew(self) -> None:
+        self.page.reload()
+        self.page.locator("#channel-composer-input").wait_for()
+        self.page.wait_for_timeout(2000)
 
 
 def visit(playing: Playground, page: Page, out: Path, subject: str) -> None:
     visitor = Visitor(page, out)
     page.goto(playing.wait_for(r"http://127\.0\.0\.1:\d+/#[\w-]+", 60).group(0))
-    photos = sorted((PHOTOS / subject / "train").iterdir())
-    page.get_by_text("Training", exact=False).first.wait_for(timeout=120_000)
-    page.wait_for_timeout(25_000)
+    photos = sorted((PHOTOS / "luna" / "train").iterdir())
+    page.locator("#channel-timeline img[alt^='What the model draws']").first.wait_for(timeout=1000 * MAIN_JOB_SECONDS)
     visitor.shoot("card")
-    playing.wait_for(r"Trained in", MAIN_JOB_SECONDS)
-    page.wait_for_timeout(3000)
-    visitor.to_latest()
-    visitor.shoot("result")
     playing.wait_for(r"It is your turn", MAIN_JOB_SECONDS)
     visitor.to_latest()
     visitor.shoot("models")
+    visitor.to_message("is ready")
+    visitor.shoot("result")
+    visitor.begin_anew()
     visitor.begin_command("train")
     visitor.fill("name", "luna")
     visitor.fill("class", "cat")
     for number, photo in enumerate(photos[:3], start=1):
         visitor.attach(f"photo{number}", photo)
     visitor.shoot("train-command")
-    visitor.leave_command()
+    visitor.begin_anew()
     visitor.begin_command("train")
     visitor.fill("name", "luna")
     visitor.fill("class", "cat")
     visitor.send()
     page.locator("#modal-root input[type=file]").first.set_input_files(photos)
     visitor.shoot("train-form")
-    page.keyboard.press("Escape")
+    visitor.begin_anew()
     visitor.begin_command("imagine")
     visitor.fill("prompt", f"{subject} on the moon")
     visitor.add_option("count")
