@@ -1,157 +1,180 @@
-"""Rows -> Discord: posts and edits every message that a job's rows ask for, and notes what became of it.
+"""Rows -> Discord: decides what is shown when, and notes what became of it.
 
-A message is sent under a nonce made of its row's id, so that Discord itself drops a second copy when we die between
-sending and noting. Nothing goes through an interaction's token but private replies, which no other way can reach.
+Channels are served side by side and the messages of each in turn, so that a slow channel holds up only itself.
 """
 
 import asyncio
 import logging
-import random
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import aiohttp
 import discord
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.loops import Wake, forever
-from bot.rendering import render_card
-from bot.results import render_result
+from bot.messages import Messages, Shown, Undeliverable
+from bot.refusals import Refusal, asked_pause, pause, read_refusal
 from bot.services import Services
 from bot.uploads import FILE_BYTES
-from bot.views.rendered import Rendered
-from storage.deliveries import due_deliveries, mark_sent, mark_undeliverable, postpone
+from storage.deliveries import EDIT_INTERVAL, due_deliveries, give_way, mark_sent, only_progress, postpone
 from storage.faults import reach
 from storage.schema import Delivery as Row
-from storage.schema import DeliveryKind, Job
+from storage.schema import DeliveryProblem, Job
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-BATCH = 50
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
+BATCH = 100
 MAX_REFUSALS = 5
 """How often Discord may call a message wrong before we believe it."""
-
-
-class Undeliverable(Exception):
-    """There is no way left to reach the person; the outcome stays in the rows."""
+SMALL_FILE_BYTES = 2**20
+"""Files that Discord calls too large are sent smaller, but not below this."""
 
 
 class Delivery:
     def __init__(self, bot: discord.Client, services: Services) -> None:
-        self._bot, self._services = bot, services
+        self._bot, self._services, self._messages = bot, services, Messages(bot, services)
         self._wake = Wake(POLL_SECONDS)
+        self._busy: dict[int, asyncio.Task[None]] = {}
+        self._edited: dict[int, datetime] = {}
+        self._hold_until, self._holds = services.clock(), 0
+        self._finishing = False
 
     async def run(self) -> None:
-        await forever("the delivery", self.deliver_due, self._wake.rest)
+        async with asyncio.TaskGroup() as group:
+            await forever("the delivery", partial(self._begin, group), self._wake.rest)
 
     def wake(self) -> None:
         """Look for new work at once."""
         self._wake()
 
-    async def deliver_due(self) -> None:
-        """Send and edit what is due: channels side by side, the messages of one channel in turn."""
-        async with self._services.database.read() as session:
-            due = await due_deliveries(session, self._services.clock(), BATCH)
-        channels: dict[int, list[Row]] = defaultdict(list)
-        for row in sorted(due, key=lambda row: row.id):  # a job's card before its result
-            channels[row.channel_id].append(row)
-        async with asyncio.TaskGroup() as group:
-            for rows in channels.values():
-                group.create_task(self._deliver_in_turn(rows))
+    async def finish(self, seconds: float) -> None:
+        """Begin nothing new, and give what is on its way some time to arrive."""
+        self._finishing = True
+        if self._busy:
+            await asyncio.wait(self._busy.values(), timeout=seconds)
 
-    async def _deliver_in_turn(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            try:
-                await self._deliver(row)
-            except Undeliverable:
-                await self._give_up(row, "no way is left to reach it")
-            except discord.RateLimited as error:
-                await self._postpone(row, error.retry_after, "HTTP 429")
-            except discord.HTTPException as error:
-                await self._refused(row, error)
-            except (OSError, aiohttp.ClientError, TimeoutError) as error:
-                await self._postpone(row, pause(row.attempts), type(error).__name__)
-            except Exception:
-                log.exception("job %s: delivery %d failed", row.job_id, row.id)
-                await self._postpone(row, pause(row.attempts), "an error of ours")
+    async def deliver_due(self) -> None:
+        """Send and edit what is due, and wait until it is done."""
+        async with asyncio.TaskGroup() as group:
+            await self._begin(group)
+
+    async def _begin(self, group: asyncio.TaskGroup) -> None:
+        now = self._services.clock()
+        if self._finishing or now < self._hold_until:
+            return
+        self._edited = {channel: at for channel, at in self._edited.items() if now - at < EDIT_INTERVAL}
+        async with self._services.database.read() as session:
+            due = await due_deliveries(session, now, BATCH, busy=self._busy, paced=self._edited)
+            progress = await only_progress(session, due)
+        channels: dict[int, list[Row]] = defaultdict(list)
+        for row in due:
+            channels[row.channel_id].append(row)
+        for channel, rows in channels.items():
+            task = self._busy[channel] = group.create_task(self._serve(channel, rows, progress))
+            task.add_done_callback(partial(self._leave, channel))
+
+    def _leave(self, channel: int, _task: asyncio.Task[None]) -> None:
+        del self._busy[channel]
+
+    async def _serve(self, channel: int, rows: Sequence[Row], progress: set[int]) -> None:
+        """Show what is new or has ended, a job's card before its result; then the progress of one job that runs."""
+        for row in sorted((row for row in rows if row.id not in progress), key=lambda row: row.id):
+            await self._try(row)
+        behind = [row for row in rows if row.id in progress]
+        if behind:
+            self._edited[channel] = self._services.clock()
+            await self._try(min(behind, key=lambda row: (row.not_before, row.id)))
+
+    async def _try(self, row: Row) -> None:
+        """Deliver one row. When the rows themselves cannot be read or written, all deliveries wait."""
+        if self._finishing or self._services.clock() < self._hold_until:
+            return
+        try:
+            await self._deliver_or_note_why(row)
+        except Exception:
+            log.exception("job %s: delivery %d failed, and that could not be noted", row.job_id, row.id)
+            self._hold(pause(self._holds))
+
+    async def _deliver_or_note_why(self, row: Row) -> None:
+        try:
+            await self._deliver(row)
+            self._holds = 0
+        except Undeliverable as error:
+            await self._give_up(row, error.problem, "no way is left to reach it")
+        except discord.RateLimited as error:
+            await self._postpone(row, error.retry_after, "HTTP 429")
+        except discord.HTTPException as error:
+            await self._refused(row, error)
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
+            await self._postpone(row, pause(row.attempts), type(error).__name__)
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            log.exception("job %s: delivery %d failed", row.job_id, row.id)
+            await self._postpone(row, pause(row.attempts), "an error of ours")
 
     async def _deliver(self, row: Row) -> None:
         async with self._services.database.read() as session:
+            row = await session.get_one(Row, row.id)
             job = await session.get_one(Job, row.job_id)
-        limit = self._upload_limit(job)
-        if row.kind is DeliveryKind.RESULT:
-            message_id = await self._send(row, await render_result(self._services, job.id, limit), mention=True)
-        else:
-            card = await render_card(self._services, job.id, limit)
-            message_id = await (self._edit_private(row, card) if job.private else self._show(row, card))
+        if not row.dirty:  # its command has shown it meanwhile
+            return
+        if row.replaces is not None:
+            await self._messages.remove(row, row.replaces)
+        shown = await self._show(row, job)
         reach("delivery.shown")
         async with self._services.database.write() as session:
-            await mark_sent(session, row.id, message_id, row.revision, self._services.clock())
+            await mark_sent(session, row.id, shown.message, shown.revision, self._services.clock(), shown.channel)
         reach("delivery.noted")
 
-    async def _show(self, row: Row, card: Rendered) -> int:
-        """Edit the card where it stands, or post it when its command did not come to do so."""
-        if row.message_id is None:
-            return await self._send(row, card, mention=False)
-        channel = self._bot.get_partial_messageable(row.channel_id)
-        await channel.get_partial_message(row.message_id).edit(
-            view=card.view, attachments=card.files, allowed_mentions=discord.AllowedMentions.none()
-        )
-        return row.message_id
-
-    async def _send(self, row: Row, content: Rendered, *, mention: bool) -> int:
-        owner = [discord.Object(row.owner_id)] if mention else False
-        message = await self._bot.get_partial_messageable(row.channel_id).send(
-            view=content.view,
-            files=content.files,
-            nonce=f"d{row.id}",
-            allowed_mentions=discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=owner),
-        )
-        reach("delivery.posted")
-        return message.id
-
-    async def _edit_private(self, row: Row, card: Rendered) -> int:
-        """Edit a reply that its asker alone sees. Raises Undeliverable once its token has expired."""
-        if row.webhook_token is None or row.message_id is None or self._bot.application_id is None:
-            raise Undeliverable
-        webhook = discord.Webhook.partial(self._bot.application_id, row.webhook_token, client=self._bot)
-        try:
-            await webhook.edit_message(row.message_id, view=card.view, attachments=card.files)
-        except discord.HTTPException as error:
-            if error.status in {401, 404}:
-                raise Undeliverable from error
-            raise
-        return row.message_id
+    async def _show(self, row: Row, job: Job) -> Shown:
+        """Show a message with the largest files that Discord takes."""
+        limit = self._upload_limit(job)
+        while True:
+            try:
+                return await self._messages.show(row, job, limit)
+            except discord.HTTPException as error:
+                if read_refusal(error) is not Refusal.TOO_LARGE or limit <= SMALL_FILE_BYTES:
+                    raise
+                limit //= 4
 
     def _upload_limit(self, job: Job) -> int:
         guild = None if job.guild_id is None else self._bot.get_guild(job.guild_id)
         return FILE_BYTES if guild is None else max(FILE_BYTES, guild.filesize_limit)
 
     async def _refused(self, row: Row, error: discord.HTTPException) -> None:
-        """Try again what may pass; give up what cannot: a channel or message gone, or closed to us."""
-        reason = f"HTTP {error.status}, code {error.code}"
-        if error.status >= 500 or error.status == 429:
-            await self._postpone(row, pause(row.attempts), reason)
-        elif error.status in {401, 403, 404} or row.attempts + 1 >= MAX_REFUSALS:
-            await self._give_up(row, reason)
+        """Try again what may pass; give up what cannot."""
+        refusal, reason = read_refusal(error), f"HTTP {error.status}, code {error.code}"
+        if refusal is Refusal.HOLD:
+            self._hold(asked_pause(error, self._holds))
+        if refusal is Refusal.CLOSED:
+            await self._give_up(row, DeliveryProblem.CLOSED, reason)
+        elif refusal is Refusal.FILTERED:
+            await self._give_up(row, DeliveryProblem.REFUSED, reason)
+        elif refusal in {Refusal.LATER, Refusal.HOLD}:
+            await self._postpone(row, asked_pause(error, row.attempts), reason)
+        elif row.attempts + 1 >= MAX_REFUSALS:
+            await self._give_up(row, DeliveryProblem.REFUSED, reason)
         else:
             log.error("job %s: Discord refused delivery %d, %s", row.job_id, row.id, error)
             await self._postpone(row, pause(row.attempts), reason)
+
+    def _hold(self, seconds: float) -> None:
+        """Send nothing for a while: too many refused requests, and Discord shuts us out for an hour."""
+        self._holds += 1
+        self._hold_until = self._services.clock() + timedelta(seconds=seconds)
 
     async def _postpone(self, row: Row, seconds: float, reason: str) -> None:
         log.warning("job %s: delivery %d waits %.1f s, %s", row.job_id, row.id, seconds, reason)
         async with self._services.database.write() as session:
             await postpone(session, row.id, self._services.clock() + timedelta(seconds=seconds))
 
-    async def _give_up(self, row: Row, reason: str) -> None:
-        log.warning("job %s: delivery %d is undeliverable, %s", row.job_id, row.id, reason)
+    async def _give_up(self, row: Row, problem: DeliveryProblem, reason: str) -> None:
         async with self._services.database.write() as session:
-            await mark_undeliverable(session, row.id, self._services.clock())
-
-
-def pause(failures: int) -> float:
-    """Return how many seconds to wait after so many failures: doubling, with jitter, so that not all return at once."""
-    longest = min(FIRST_PAUSE * 2 ** min(failures, 20), LONGEST_PAUSE)
-    return random.uniform(longest / 2, longest)
+            directly = await give_way(session, row.id, problem, self._services.clock())
+        outcome = "goes to its owner directly" if directly else "is undeliverable"
+        log.warning("job %s: delivery %d %s, %s", row.job_id, row.id, outcome, reason)

@@ -14,9 +14,27 @@ from storage.contract import JobKind
 from storage.errors import BlobMissing
 from storage.jobs import pictures_of, queue_place
 from storage.models import model_of
-from storage.schema import ACTIVE, WAITING, Job
+from storage.schema import ACTIVE, WAITING, DeliveryKind, Job
 
 log = logging.getLogger(__name__)
+
+
+def mark_of(job_id: str, kind: DeliveryKind) -> int:
+    """Return the number that a job's message carries as the id of its outermost component.
+
+    Discord numbers what has no id from 1 on, and takes any positive 32-bit number; these lie far above its own.
+    """
+    return 1 << 30 | int(job_id[:7], 16) << 1 | (kind is DeliveryKind.RESULT)
+
+
+def marked(rendered: Rendered, job_id: str, kind: DeliveryKind) -> Rendered:
+    """Put the mark on a message."""
+    rendered.view.children[0].id = mark_of(job_id, kind)
+    return rendered
+
+
+def carries(message: discord.Message, mark: int) -> bool:
+    return any(isinstance(part, discord.Container) and part.id == mark for part in message.components)
 
 
 async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES) -> Rendered:
@@ -31,9 +49,12 @@ async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES) 
         assert model is not None  # noqa: S101 -- a training always has its model
         keys = [job.sample_key] if job.sample_key is not None and job.state in ACTIVE else []
         samples = await load(services, keys, "sample", limit)
-        return training_card.render(job, model, place=place, worker_alive=alive, sample=samples[0] if samples else None)
+        sample = samples[0] if samples else None
+        card = training_card.render(job, model, place=place, worker_alive=alive, sample=sample)
+        return marked(card, job.id, DeliveryKind.CARD)
     files = await load(services, [image.key for image in images], "picture", limit, spoiler=job.spoiler)
-    return picture_card.render(job, model, images, files, place=place, worker_alive=alive)
+    card = picture_card.render(job, model, images, files, place=place, worker_alive=alive)
+    return marked(card, job.id, DeliveryKind.CARD)
 
 
 async def load(

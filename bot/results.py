@@ -5,7 +5,7 @@ from typing import Any
 
 from discord import ui
 
-from bot.rendering import load
+from bot.rendering import load, marked
 from bot.services import Services
 from bot.uploads import FILE_BYTES, MAX_FILES
 from bot.views import training_card
@@ -14,7 +14,7 @@ from bot.views.imagine_form import ImagineButton
 from bot.views.rendered import Rendered
 from bot.views.share_button import ShareButton
 from storage.jobs import pictures_of
-from storage.schema import Job, JobState, Model
+from storage.schema import DeliveryKind, Job, JobState, Model
 
 
 async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES) -> Rendered:
@@ -24,7 +24,8 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
         model = await session.get_one(Model, job.model_id)
         images = await pictures_of(session, job.id)
     samples = await load(services, [image.key for image in images[:MAX_FILES]], "sample", limit)
-    return training_card.render_result(job, model, samples, list(_buttons(job, model)))
+    result = training_card.render_result(job, model, samples, list(_buttons(job, model)))
+    return marked(result, job.id, DeliveryKind.RESULT)
 
 
 def _buttons(job: Job, model: Model) -> Iterator[ui.Item[Any]]:

@@ -1,15 +1,15 @@
 """Messages that Discord owes a person. Sending is `bot.delivery`'s part; here is what is due, and what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
 from storage.people import wants_direct_messages
 from storage.quotas import OUTCOME, settle
-from storage.schema import WAITING, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Job
+from storage.schema import ACTIVE, WAITING, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Job
 
 POST_GRACE = timedelta(seconds=15)
 """How long the command that accepted a job has to post its card, before the delivery loop does it."""
@@ -18,12 +18,24 @@ EDIT_INTERVAL = timedelta(seconds=3)
 PLACES_SHOWN = 10
 
 
-async def due_deliveries(session: AsyncSession, at: datetime, limit: int = 20) -> Sequence[Delivery]:
-    """Return what must be sent or edited now, the longest waiting first."""
-    stale = and_(Delivery.state == DeliveryState.SENT, Delivery.dirty)
-    due = or_(Delivery.state == DeliveryState.PENDING, stale)
-    query = select(Delivery).where(due, Delivery.not_before <= at).order_by(Delivery.not_before, Delivery.id)
-    return (await session.scalars(query.limit(limit))).all()
+async def due_deliveries(
+    session: AsyncSession, at: datetime, limit: int = 20, *, busy: Collection[int] = (), paced: Collection[int] = ()
+) -> Sequence[Delivery]:
+    """Return what must be sent or edited now, the longest waiting first.
+
+    Nothing for the `busy` channels, and for the `paced` ones nothing that only shows how far an active job is.
+    """
+    progress = and_(Delivery.state == DeliveryState.SENT, Job.state.in_(ACTIVE))
+    query = select(Delivery).join(Job, Job.id == Delivery.job_id).where(Delivery.dirty, Delivery.not_before <= at)
+    query = query.where(Delivery.channel_id.not_in(busy), or_(Delivery.channel_id.not_in(paced), not_(progress)))
+    return (await session.scalars(query.order_by(Delivery.not_before, Delivery.id).limit(limit))).all()
+
+
+async def only_progress(session: AsyncSession, deliveries: Sequence[Delivery]) -> set[int]:
+    """Return the ids of those that stand already and only show how far an active job is."""
+    standing = {delivery.job_id: delivery.id for delivery in deliveries if delivery.state is DeliveryState.SENT}
+    active = select(Job.id).where(Job.id.in_(standing), Job.state.in_(ACTIVE))
+    return {standing[job_id] for job_id in await session.scalars(active)}
 
 
 async def find_delivery(session: AsyncSession, job_id: str, kind: DeliveryKind) -> Delivery | None:
@@ -31,12 +43,24 @@ async def find_delivery(session: AsyncSession, job_id: str, kind: DeliveryKind) 
     return (await session.scalars(query)).one_or_none()
 
 
-async def mark_card_posted(session: AsyncSession, job_id: str, message_id: int) -> None:
-    """Note the message by which the command answered; what changed since it was accepted is still to be shown."""
+async def mark_card_posted(session: AsyncSession, job_id: str, message_id: int) -> bool:
+    """Note the message by which the command answered; what changed since it was accepted is still to be shown.
+
+    False says that the command was too late: the card stands elsewhere by now, and this message is one too many.
+    """
     card = await find_delivery(session, job_id, DeliveryKind.CARD)
-    if card is not None and card.state is DeliveryState.PENDING:
-        card.state, card.message_id = DeliveryState.SENT, message_id
-        card.not_before = card.updated_at
+    if card is None or card.state is not DeliveryState.PENDING or card.posts:
+        return card is not None and card.message_id == message_id
+    card.state, card.message_id, card.posted_at = DeliveryState.SENT, message_id, card.updated_at
+    card.dirty, card.tried_at = card.revision > 0, None
+    card.not_before = card.updated_at
+    return True
+
+
+async def mark_tried(session: AsyncSession, delivery_id: int, at: datetime) -> None:
+    """Note that a message may be on its way; the first such time counts until its fate is known."""
+    delivery = await _locked(session, delivery_id)
+    delivery.tried_at = delivery.tried_at or at
 
 
 async def mark_sent(
@@ -53,14 +77,22 @@ async def mark_sent(
     """
     delivery = await _locked(session, delivery_id)
     delivery.channel_id = channel_id or delivery.channel_id
-    delivery.state, delivery.message_id, delivery.attempts = DeliveryState.SENT, message_id, 0
-    delivery.dirty = delivery.revision != revision
+    if delivery.message_id != message_id:
+        delivery.replaces, delivery.message_id, delivery.posted_at = delivery.message_id, message_id, at
+        delivery.posts += 1
+    delivery.state, delivery.attempts, delivery.tried_at = DeliveryState.SENT, 0, None
+    delivery.dirty = delivery.revision != revision or delivery.replaces is not None
     delivery.updated_at = at
     job = await session.get_one(Job, delivery.job_id)
     if not job.state.ended:
         delivery.not_before = at + EDIT_INTERVAL
     elif not delivery.dirty:
         delivery.webhook_token = None
+
+
+async def mark_removed(session: AsyncSession, delivery_id: int) -> None:
+    """Note that the message which another one stands in for is gone."""
+    (await _locked(session, delivery_id)).replaces = None
 
 
 async def postpone(session: AsyncSession, delivery_id: int, not_before: datetime) -> None:
@@ -81,6 +113,7 @@ async def give_way(session: AsyncSession, delivery_id: int, problem: DeliveryPro
         return False
     delivery.problem, delivery.direct = problem, True
     delivery.state, delivery.message_id, delivery.webhook_token = DeliveryState.PENDING, None, None
+    delivery.dirty, delivery.tried_at, delivery.posts = True, None, delivery.posts + 1
     delivery.attempts, delivery.not_before, delivery.updated_at = 0, at, at
     return True
 
@@ -100,6 +133,7 @@ async def mark_undeliverable(
     """Give up on the message for good. The job's outcome stays in the rows, where `/jobs` finds it."""
     delivery = await _locked(session, delivery_id)
     delivery.state, delivery.webhook_token, delivery.updated_at = DeliveryState.UNDELIVERABLE, None, at
+    delivery.dirty = False
     delivery.problem = delivery.problem or problem
     job = await session.get_one(Job, delivery.job_id)
     if delivery.kind is OUTCOME[job.kind]:
@@ -109,7 +143,7 @@ async def mark_undeliverable(
 async def touch_card(session: AsyncSession, job_id: str, at: datetime, *, at_once: bool = False) -> None:
     """Note that the job's card shows something old; `at_once` does not wait for the edit interval."""
     card = await find_delivery(session, job_id, DeliveryKind.CARD)
-    if card is None:
+    if card is None or card.state is DeliveryState.UNDELIVERABLE:
         return
     card.dirty = True
     card.revision += 1

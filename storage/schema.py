@@ -193,6 +193,13 @@ class Job(Base):
             postgresql_where=text("kind = 'train' AND state IN ('accepted', 'queued', 'running')"),
         ),
         Index(None, "state", "kind", "created_at"),
+        Index(
+            "ix_jobs_prompts",
+            "state",
+            "finished_at",
+            sqlite_where=text("prompt_shown IS NOT NULL"),
+            postgresql_where=text("prompt_shown IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -292,7 +299,7 @@ class Delivery(Base):
     __tablename__ = "deliveries"
     __table_args__ = (
         UniqueConstraint("job_id", "kind"),
-        Index(None, "state", "not_before"),
+        Index(None, "dirty", "not_before"),
         {"sqlite_autoincrement": True},
     )
 
@@ -308,9 +315,16 @@ class Delivery(Base):
     webhook_token: Mapped[str | None] = mapped_column(default=None, repr=False)
     """Edits a reply that only one person sees, for 15 minutes; cleared when the job's end is shown."""
     attempts: Mapped[int] = mapped_column(default=0)
-    dirty: Mapped[bool] = mapped_column(default=False)
-    """What is shown is older than the rows."""
+    dirty: Mapped[bool] = mapped_column(default=True)
+    """Discord does not show what the rows say: nothing yet, or something older."""
     revision: Mapped[int] = mapped_column(default=0)
+    tried_at: Mapped[datetime | None] = mapped_column(default=None)
+    """Since when a message may be on its way that we know nothing of."""
+    posted_at: Mapped[datetime | None] = mapped_column(default=None)
+    posts: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many messages were sent for this row, one in place of another; each has its own nonce."""
+    replaces: Mapped[int | None] = mapped_column(default=None)
+    """The message that the present one stands in for, until it is removed."""
     problem: Mapped[DeliveryProblem | None] = mapped_column(default=None)
     direct: Mapped[bool] = mapped_column(default=False, server_default=false())
     """It goes to the person in a direct message, in place of the channel."""
