@@ -6,11 +6,11 @@ from functools import partial
 from bot.intake import delete_photos
 from bot.loops import Wake, forever
 from bot.services import Services
-from bot.training import note_consent
+from bot.training import note_consent, promise
 from storage.drafts import drafts_before, keep_draft, take_draft
 from storage.errors import UserError
 from storage.faults import reach
-from storage.jobs import NewTraining, accept_training, find_job
+from storage.jobs import NewTraining, find_job
 from storage.schema import Job
 
 DRAFT_LIFE = timedelta(hours=12)
@@ -30,7 +30,7 @@ async def keep_for_consent(services: Services, training: NewTraining) -> None:
 async def accept_draft(services: Services, draft_id: str, owner_id: int, interaction_id: int) -> Job | None:
     """Begin what waited for consent; None when it has begun already. While something forbids it, the draft waits on.
 
-    Raises DraftGone, NameTaken, TrainingActive.
+    Raises DraftGone, NameTaken, TrainingActive, QuotaUsedUp.
     """
     async with services.database.write() as session:
         training = await take_draft(session, draft_id, owner_id)
@@ -40,7 +40,7 @@ async def accept_draft(services: Services, draft_id: str, owner_id: int, interac
                 raise DraftGone
             return None
         await note_consent(session, services, owner_id, interaction_id)
-        job = await accept_training(session, training, services.clock())
+        job = await promise(session, services, training)
     reach("draft.promised")
     services.queue.wake()
     return job

@@ -48,8 +48,8 @@ class Wish:
 async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> None:
     """Answer a wish with a waiting card.
 
-    Raises `EmptyPrompt`, `PromptTooLong`, `SeveralSubjects`, `AmbiguousName`, `ModelNotFound`, `ModelNotReady` and
-    `TooManyJobs`.
+    Raises `EmptyPrompt`, `PromptTooLong`, `SeveralSubjects`, `AmbiguousName`, `ModelNotFound`, `ModelNotReady`,
+    `TooManyJobs` and `QuotaUsedUp`.
     """
     services = interaction.client.services
     negative_prompt = read_negative(wish.negative_prompt)
@@ -80,7 +80,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
 async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str) -> None:
     """Ask for what a job drew, from a new seed and in the presser's name.
 
-    Raises `NotYourJob`, `ModelNotFound`, `ModelNotReady` and `TooManyJobs`.
+    Raises `NotYourJob`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
     """
     async with interaction.client.services.database.read() as session:
         job = await find_job(session, job_id)
@@ -148,7 +148,13 @@ async def _promise(interaction: "discord.Interaction[Dreambot]", new: NewImagini
     await interaction.response.defer(ephemeral=new.private, thinking=True)
     try:
         async with services.database.write() as session:
-            job = await accept_imagining(session, new, services.clock(), services.settings.max_active_pictures)
+            job = await accept_imagining(
+                session,
+                new,
+                services.clock(),
+                limit=services.settings.max_active_pictures,
+                per_day=services.settings.max_pictures_per_day,
+            )
     except UserError:
         await withdraw(interaction)
         raise

@@ -39,6 +39,12 @@ class BotSettings(BaseSettings):
     )
     max_photo_mb: float = Field(default=20, gt=0, le=100, description="The largest photo that is taken in.")
     max_active_pictures: int = Field(default=5, ge=1, description="How many /imagine jobs a person may have waiting.")
+    max_pictures_per_day: int = Field(
+        default=200, ge=0, description="How many pictures a person may ask for in 24 hours; 0 sets no limit."
+    )
+    max_trainings_per_day: int = Field(
+        default=10, ge=0, description="How many trainings in 24 hours, one at a time; 0 sets no limit."
+    )
     lease_seconds: float = Field(default=30, gt=0, description="A worker silent for so long has lost its job.")
     lease_look_seconds: float = Field(default=5, gt=0, description="How often the bot looks for silent workers.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from discord.utils import format_dt
+
 from bot.access import NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
@@ -12,7 +14,7 @@ from bot.drafts import DraftGone
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
 from bot.training import ChildAsSubject, InvalidClass
-from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason
+from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind
 from storage.errors import (
     InvalidName,
     JobAlreadyEnded,
@@ -21,6 +23,7 @@ from storage.errors import (
     NameProblem,
     NameTaken,
     NotYourJob,
+    QuotaUsedUp,
     TooManyJobs,
     TrainingActive,
     UserError,
@@ -134,6 +137,17 @@ def _refused(error: PhotosRefused) -> str:
     return "\n".join([*lines, "Then run `/train` again with all the photos; I kept none of these."])
 
 
+def _used_up(error: QuotaUsedUp) -> str:
+    """Say what the limit is, and when it frees up."""
+    when = None if error.free_at is None else f"{format_dt(error.free_at, 'R')}, at {format_dt(error.free_at, 't')}"
+    if error.kind is JobKind.TRAIN:
+        return f"You have had your {error.limit} trainings of the last 24 hours. You can start the next one {when}."
+    if not error.left:
+        return f"You have had your {error.limit} pictures of the last 24 hours. There will be more {when}."
+    wait = "" if when is None else f" So many will fit {when}."
+    return f"You have {error.left} of your {error.limit} pictures in 24 hours left: ask for fewer at once.{wait}"
+
+
 EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     # names and models
     InvalidName: lambda error: (
@@ -175,8 +189,10 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
         f"Several people share a model called {bold(error.name)} here. Pick the one you mean with the `model` option."
     ),
     TooManyJobs: lambda error: (
-        f"You have {error.limit} pictures in the making already. Ask again when one of them is done."
+        f"You have {error.limit} requests for pictures under way already. "
+        "Ask again when one of them is done, or stop one with `/cancel`."
     ),
+    QuotaUsedUp: _used_up,
     NotYourPicture: lambda error: (
         f"<@{error.owner_id}> asked for that picture, so only they or a moderator can delete it."
     ),

@@ -17,6 +17,7 @@ from storage.faults import reach
 from storage.jobs import NewTraining, accept_training, active_jobs
 from storage.models import check_name_free, validate_name
 from storage.people import has_consent, record_consent
+from storage.quotas import check_quota
 from storage.schema import Job
 
 MAX_CLASS_CHARS = 40
@@ -83,12 +84,14 @@ def check_wish(
     )
 
 
-async def check_may_begin(session: AsyncSession, owner_id: int, wish: Wish) -> None:
-    """Raises NameTaken, TrainingActive: what accepting would raise, before the person goes to any trouble."""
+async def check_may_begin(session: AsyncSession, services: Services, owner_id: int, wish: Wish) -> None:
+    """Raises NameTaken, TrainingActive, QuotaUsedUp: what accepting would, before the person goes to any trouble."""
     await check_name_free(session, owner_id, wish.name)
     for job in await active_jobs(session, owner_id):
         if job.kind is JobKind.TRAIN:
             raise TrainingActive(job.id)
+    per_day = services.settings.max_trainings_per_day
+    await check_quota(session, owner_id, JobKind.TRAIN, 1, per_day, services.clock())
 
 
 async def agreed_already(session: AsyncSession, services: Services, owner_id: int) -> bool:
@@ -122,12 +125,15 @@ async def take_in_photos(
 
 
 async def accept(services: Services, training: NewTraining, *, agrees: bool) -> Job:
-    """Promise the training in one transaction, and consent with it. Raises NameTaken, TrainingActive, InvalidName."""
+    """Promise the training in one transaction, and consent with it.
+
+    Raises NameTaken, TrainingActive, QuotaUsedUp, InvalidName.
+    """
     try:
         async with services.database.write() as session:
             if agrees:
                 await note_consent(session, services, training.owner_id, training.interaction_id)
-            job = await accept_training(session, training, services.clock())
+            job = await promise(session, services, training)
     except UserError:
         await delete_photos(services.blobs, training.photos)
         raise
@@ -136,6 +142,10 @@ async def accept(services: Services, training: NewTraining, *, agrees: bool) -> 
     reach("training.promised")
     services.queue.wake()
     return job
+
+
+async def promise(session: AsyncSession, services: Services, training: NewTraining) -> Job:
+    return await accept_training(session, training, services.clock(), services.settings.max_trainings_per_day)
 
 
 async def note_consent(session: AsyncSession, services: Services, owner_id: int, interaction_id: int) -> None:

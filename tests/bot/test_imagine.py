@@ -220,7 +220,7 @@ async def test_too_many_pictures_at_once(world: World) -> None:
     for _ in range(world.services.settings.max_active_pictures):
         await imagine(world, "a boat")
 
-    assert "You have 5 pictures in the making already." in await refused(world, "a boat")
+    assert "You have 5 requests for pictures under way already." in await refused(world, "a boat")
     assert (await imagine(world, "a boat", world.ben)).response is not None
 
 
