@@ -91,14 +91,19 @@ class Outbox:
             for job in jobs:
                 task = task_id(job.id, job.attempt)
                 pipe.exists(lease_key(job.id, job.attempt))
+                pipe.zscore(queue_name(job.kind, job.base), task)
                 for prefix in (job_key_prefix, in_progress_key_prefix, result_key_prefix):
                     pipe.exists(prefix + task)
             found = [bool(answer) for answer in await pipe.execute()]
-        rows = zip(*[iter(found)] * 4, strict=True)
+        rows = zip(*[iter(found)] * 5, strict=True)
         return {
-            job.id: Trace(leased=leased, queued=queued, claimed=claimed, finished=finished)
-            for job, (leased, queued, claimed, finished) in zip(jobs, rows, strict=True)
+            job.id: Trace(leased=leased, queued=in_line and known, claimed=claimed, finished=finished)
+            for job, (leased, in_line, known, claimed, finished) in zip(jobs, rows, strict=True)
         }
+
+    async def forget(self, job: Job) -> None:
+        """Remove what Redis still holds of an attempt that no worker has and none shall take, the request above all."""
+        await self._discard(queue_name(job.kind, job.base), job.id, job.attempt)
 
     async def _release(self, release: Release) -> None:
         """Write the request, then the task, then that it was sent. Dying in between only makes it happen again."""
@@ -113,6 +118,7 @@ class Outbox:
             _job_id=task_id(release.job, release.attempt),
             _queue_name=release.queue,
             _expires=KEPT,
+            _defer_until=release.accepted_at if release.attempt > 1 else None,  # it has waited once already
         )
         reach("outbox.enqueued")
         async with self._database.write() as session:

@@ -1,4 +1,7 @@
-"""Compares rows with the world: jobs whose worker died, jobs that Redis forgot, bytes that nobody needs."""
+"""Compares rows with the world: jobs whose worker died or that Redis forgot, bytes that nobody needs or that are gone.
+
+Each pass does a bounded amount of work; what is left comes with the next.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,14 +14,22 @@ from redis.asyncio import ConnectionPool, Redis
 from bot.loops import Loop, Wake, forever
 from bot.outbox import Outbox, Trace
 from storage.blobs import Blobs
-from storage.contract import task_id
+from storage.contract import EVENTS_STREAM, FailureReason, task_id
 from storage.database import Database
 from storage.faults import reach
-from storage.leftovers import expired_photos, forget_photos, prune_inbox, unreferenced
+from storage.leftovers import (
+    awaited_photos,
+    expired_photos,
+    forget_photos,
+    forget_prompts,
+    prune_inbox,
+    ready_models,
+    unreferenced,
+)
 from storage.outbox import jobs_in_redis, release_again
-from storage.outcomes import retry_job
+from storage.outcomes import fail_job, retry_job
 from storage.redis_client import OUTAGE
-from storage.schema import Job, JobState
+from storage.schema import WAITING, Job, JobState
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +37,13 @@ LOOK_SECONDS = 5.0
 PHOTOS_SECONDS = 60.0
 SWEEP_SECONDS = 3600.0
 ORPHAN_AGE = timedelta(days=1)
-INBOX_AGE = timedelta(days=30)
+"""What is younger may be on its way into a row."""
+INBOX_AGE = timedelta(days=2)
+"""An event that comes later than this is refused all the same, for its attempt has gone on or ended."""
 SWEPT = ("photos", "models", "samples", "pictures", "checkpoints")
 """What belongs to jobs. Class images belong to nobody and stay."""
 BATCH = 500
+TRAININGS_LOOKED_AT = 50
 WITNESS_KEY = "dreambot:witness"
 """Stands in Redis from the first look on; where it is gone, everything else is gone with it."""
 
@@ -67,16 +81,19 @@ class Reconciler:
         *,
         lease: timedelta,
         photo_retention: timedelta,
+        prompt_retention: timedelta = timedelta(days=30),
         look_seconds: float = LOOK_SECONDS,
         on_changed: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_changed` is called after jobs were started anew or given up."""
         self._database, self._blobs, self._outbox, self._clock = database, blobs, outbox, clock
         self._redis = Redis(connection_pool=pool)
-        self._patience, self._photo_retention = lease / 2, photo_retention
+        self._patience, self._photo_retention, self._prompt_retention = lease / 2, photo_retention, prompt_retention
         self._look_seconds, self._on_changed = look_seconds, on_changed
         self._patient_until = clock() + self._patience
         self._suspects: dict[str, int] = {}
+        self._newest_event: bytes | None = None
+        self._model_looked_at = ""
 
     @property
     def loops(self) -> Sequence[Loop]:
@@ -84,6 +101,7 @@ class Reconciler:
         return (
             partial(forever, "the look at leases", self.look, Wake(self._look_seconds).rest),
             partial(forever, "the removal of photos", self.drop_photos, Wake(PHOTOS_SECONDS).rest),
+            partial(forever, "the look for photos", self.look_for_photos, Wake(PHOTOS_SECONDS).rest),
             partial(forever, "the sweep of orphans", self.sweep, Wake(SWEEP_SECONDS).rest),
         )
 
@@ -94,7 +112,9 @@ class Reconciler:
                 self._be_patient()
             async with self._database.read() as session:
                 jobs = await jobs_in_redis(session)
-            if jobs and self._clock() >= self._patient_until:
+            if await self._events_wait():
+                self._suspects.clear()
+            elif jobs and self._clock() >= self._patient_until:
                 await self._judge(jobs)
         except OUTAGE:
             self._be_patient()
@@ -112,19 +132,65 @@ class Reconciler:
                 await forget_photos(session, [photo.id for photo in photos])
             log.info("%d photos deleted", len(photos))
 
+    async def look_for_photos(self) -> None:
+        """Fail the trainings whose photos are gone while they wait, rather than when their turn comes."""
+        async with self._database.read() as session:
+            awaited = await awaited_photos(session, TRAININGS_LOOKED_AT)
+        for job_id, keys in awaited.items():
+            if not keys or not all([await self._blobs.exists(key) for key in keys]):
+                await self._fail_without_photos(job_id)
+
     async def sweep(self) -> None:
-        """Delete old blobs that no row points at, such as those of an attempt that died before its last event."""
+        """Remove what is old and belongs to nothing: blobs, unfinished files, events, prompts of what came to nothing.
+
+        A blob that belongs to nothing is that of an attempt that died before its last event, for one.
+        """
+        now = self._clock()
         for prefix in SWEPT:
             batch: list[str] = []
             async for entry in self._blobs.entries(prefix):
-                if entry.modified < self._clock() - ORPHAN_AGE:
+                if entry.modified < now - ORPHAN_AGE:
                     batch.append(entry.key)
                 if len(batch) == BATCH:
                     await self._delete_orphans(batch)
                     batch = []
             await self._delete_orphans(batch)
+        await self._blobs.drop_unfinished(now - ORPHAN_AGE)
+        for forget, before in ((forget_prompts, now - self._prompt_retention), (prune_inbox, now - INBOX_AGE)):
+            count = BATCH
+            while count == BATCH:
+                async with self._database.write() as session:
+                    count = await forget(session, before, BATCH)
+        await self._look_for_models()
+
+    async def _look_for_models(self) -> None:
+        """Tell the operator which models have lost their file; who draws with one is told by the job's failure."""
+        async with self._database.read() as session:
+            models = await ready_models(session, self._model_looked_at, BATCH)
+        for model in models:
+            if model.adapter_key is not None and not await self._blobs.exists(model.adapter_key):
+                log.error("model %s: its file is gone from the blob store", model.id)
+        self._model_looked_at = models[-1].id if len(models) == BATCH else ""
+
+    async def _fail_without_photos(self, job_id: str) -> None:
         async with self._database.write() as session:
-            await prune_inbox(session, self._clock() - INBOX_AGE)
+            job = await session.get_one(Job, job_id, with_for_update=True)
+            if job.state not in WAITING or job.cancel_requested_at is not None:
+                return
+            await fail_job(session, job_id, FailureReason.PHOTOS_MISSING, self._clock())
+        log.error("job %s: its photos are gone from the blob store", job_id)
+        await self._outbox.forget(job)
+        self._on_changed()
+
+    async def _events_wait(self) -> bool:
+        """Tell whether an event that was there at the look before is still not applied.
+
+        A worker lets its lease go after its last event, so while events wait nobody's silence means anything.
+        """
+        oldest = await self._redis.xrange(EVENTS_STREAM, count=1)
+        newest = await self._redis.xrevrange(EVENTS_STREAM, count=1)
+        known, self._newest_event = self._newest_event, newest[0][0] if newest else None
+        return bool(oldest) and known is not None and _moment(oldest[0][0]) <= _moment(known)
 
     def _be_patient(self) -> None:
         self._patient_until = self._clock() + self._patience
@@ -144,6 +210,8 @@ class Reconciler:
                 self._suspects[task] = job.last_seq
 
     async def _mend(self, job: Job, finding: Finding) -> None:
+        if finding is Finding.FORGOTTEN:
+            await self._outbox.forget(job)  # half of it may be there, and would pass for the whole
         async with self._database.write() as session:
             row = await session.get_one(Job, job.id, with_for_update=True)
             if (row.attempt, row.last_seq) != (job.attempt, job.last_seq):
@@ -155,6 +223,8 @@ class Reconciler:
             reach("reconcile.written")
         log.warning("job %s attempt %d: %s, now %s", job.id, job.attempt, finding.value, row.state.value)
         reach("reconcile.mended")
+        if row.state.ended:
+            await self._outbox.forget(job)
         self._outbox.wake()
         self._on_changed()
 
@@ -165,3 +235,9 @@ class Reconciler:
             await self._blobs.delete(key)
         if orphans:
             log.info("%d orphaned blobs deleted", len(orphans))
+
+
+def _moment(entry: bytes) -> tuple[int, int]:
+    """Read a stream entry's id, such as 1700000000000-3, which grows."""
+    milliseconds, number = entry.split(b"-")
+    return int(milliseconds), int(number)

@@ -5,8 +5,10 @@ refused here, so that nothing a person typed can choose a path.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +25,7 @@ from storage.errors import BlobMissing, InvalidBlobKey
 __all__ = ["BlobEntry", "BlobMissing", "BlobStream", "Blobs", "InvalidBlobKey"]
 
 KEY: TypeAdapter[str] = TypeAdapter(BlobKey)
+STAGED = re.compile(r".+#[0-9]+")
 CHUNK_BYTES = 1 << 20
 SMALL_BYTES = 8 << 20
 """Up to here a file goes out in one request; a larger one in parts."""
@@ -132,6 +135,14 @@ class Blobs:
                     continue
                 yield BlobEntry(key=found["path"], size=found["size"], modified=found["last_modified"])
 
+    async def drop_unfinished(self, before: datetime) -> None:
+        """Delete what writes that were killed left in the folder, unless it was written to since `before`.
+
+        A bucket's own rules do this for uploads in parts.
+        """
+        if self._folder is not None:
+            await asyncio.to_thread(_drop_staged, self._folder, before.timestamp())
+
     async def _settle(self, key: str) -> None:
         """Bring a file of the folder to the disk, so that a row which names it cannot outlive it in a power cut."""
         if self._folder is not None:
@@ -165,3 +176,13 @@ def _flush(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _drop_staged(folder: Path, before: float) -> None:
+    """obstore writes `key` as `key#1`, or the next number that is free, until it is whole."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            with contextlib.suppress(FileNotFoundError):  # it has just become whole
+                if STAGED.fullmatch(name) and path.stat().st_mtime < before:
+                    path.unlink()

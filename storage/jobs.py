@@ -13,6 +13,7 @@ from storage.errors import JobAlreadyEnded, ModelNotFound, ModelNotReady, NotYou
 from storage.events import apply_event
 from storage.faults import reach
 from storage.identifiers import choose_identifier
+from storage.leftovers import strike_prompt
 from storage.models import free_name
 from storage.names import name_key, validate_name
 from storage.outcomes import fail_job, next_release, retry_job, stop_job
@@ -219,7 +220,8 @@ async def pictures_of(session: AsyncSession, job_id: str) -> Sequence[Image]:
 
 
 async def delete_pictures(session: AsyncSession, job_id: str) -> list[str]:
-    """Forget what the job drew; return the keys of the blobs to delete after the commit."""
+    """Forget what the job drew, and the words for it; return the keys of the blobs to delete after the commit."""
+    strike_prompt(await session.get_one(Job, job_id, with_for_update=True))
     return list(await session.scalars(delete(Image).where(Image.job_id == job_id).returning(Image.key)))
 
 

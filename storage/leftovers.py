@@ -1,22 +1,45 @@
-"""Which bytes and rows nobody needs any more."""
+"""Which bytes, rows and words nobody needs any more, and which bytes are needed and gone."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.schema import ACTIVE, Image, InboxEntry, Job, Model, Photo
+from storage.contract import JobKind
+from storage.schema import (
+    ACTIVE,
+    WAITING,
+    Draft,
+    Image,
+    InboxEntry,
+    Job,
+    JobState,
+    Model,
+    ModelStatus,
+    Photo,
+)
+
+STRUCK = "(deleted)"
+"""Stands where a prompt stood."""
 
 
 async def unreferenced(session: AsyncSession, keys: Collection[str]) -> list[str]:
-    """Return those of the blob keys that no row points at and that belong to no active job."""
+    """Return those of the blob keys that no row points at and that belong to no active job and no draft.
+
+    Every key holds the id of its job or model, so that all of this is looked up by primary keys.
+    """
     parts = {part for key in keys for part in key.split("/")}
-    active = set(await session.scalars(select(Job.id).where(Job.id.in_(parts), Job.state.in_(ACTIVE))))
-    known: set[str] = set()
-    for column in (Photo.key, Image.key, Job.sample_key, Model.adapter_key, Model.download_key, Model.cover_key):
-        known.update(key for key in await session.scalars(select(column).where(column.in_(keys))) if key is not None)
-    return [key for key in keys if key not in known and active.isdisjoint(key.split("/"))]
+    jobs = (await session.scalars(select(Job).where(Job.id.in_(parts)))).all()
+    models = parts | {job.model_id for job in jobs if job.model_id is not None}
+    needed = {job.id for job in jobs if job.state in ACTIVE}
+    needed.update(await session.scalars(select(Draft.id).where(Draft.id.in_(parts))))
+    known = {job.sample_key for job in jobs}
+    for model in await session.scalars(select(Model).where(Model.id.in_(models))):
+        known |= {model.adapter_key, model.download_key, model.cover_key}
+    for column in (Photo.key, Image.key):
+        known.update(await session.scalars(select(column).where(column.in_(keys))))
+    return [key for key in keys if key not in known and needed.isdisjoint(key.split("/"))]
 
 
 async def expired_photos(session: AsyncSession, ended_before: datetime, limit: int) -> Sequence[Photo]:
@@ -29,6 +52,40 @@ async def forget_photos(session: AsyncSession, ids: Collection[int]) -> None:
     await session.execute(delete(Photo).where(Photo.id.in_(ids)))
 
 
-async def prune_inbox(session: AsyncSession, before: datetime) -> None:
-    """Forget events that are too old to come again."""
-    await session.execute(delete(InboxEntry).where(InboxEntry.at < before))
+async def awaited_photos(session: AsyncSession, limit: int) -> Mapping[str, Sequence[str]]:
+    """Return the photos' keys of the trainings that wait, those that come next first, by job id."""
+    first = select(Job.id).where(Job.state.in_(WAITING), Job.kind == JobKind.TRAIN, Job.cancel_requested_at.is_(None))
+    jobs = (await session.scalars(first.order_by(Job.created_at, Job.id).limit(limit))).all()
+    keys: dict[str, list[str]] = {job: [] for job in jobs}
+    for photo in await session.scalars(select(Photo).where(Photo.job_id.in_(jobs)).order_by(Photo.id)):
+        keys[photo.job_id].append(photo.key)
+    return keys
+
+
+async def ready_models(session: AsyncSession, after: str, limit: int) -> Sequence[Model]:
+    """Return the next models in the order of their ids whose files must be there."""
+    query = select(Model).where(Model.id > after, Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
+    return (await session.scalars(query.order_by(Model.id).limit(limit))).all()
+
+
+def strike_prompt(job: Job) -> None:
+    """Remove what a person wrote from their request; its sizes and counts stay."""
+    job.prompt_shown = None
+    if job.kind is JobKind.IMAGINE:
+        job.request = {**job.request, "prompt": STRUCK, "negative_prompt": ""}
+
+
+async def forget_prompts(session: AsyncSession, ended_before: datetime, limit: int) -> int:
+    """Strike the prompts of requests that came to nothing before the time; returns how many those were."""
+    query = select(Job).where(Job.state.in_((JobState.FAILED, JobState.CANCELLED)), Job.finished_at <= ended_before)
+    jobs = (await session.scalars(query.where(Job.prompt_shown.is_not(None)).limit(limit))).all()
+    for job in jobs:
+        strike_prompt(job)
+    return len(jobs)
+
+
+async def prune_inbox(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Forget events that are too old to come again, so many at a time; returns how many those were."""
+    old = select(InboxEntry.event_id).where(InboxEntry.at < before).limit(limit)
+    gone = await session.scalars(delete(InboxEntry).where(InboxEntry.event_id.in_(old)).returning(InboxEntry.event_id))
+    return len(gone.all())

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
 from storage.errors import ModelNotFound, ModelNotReady, NameTaken
+from storage.leftovers import strike_prompt
 from storage.names import name_key, validate_name
 from storage.outcomes import stop_job
 from storage.schema import Image, Job, Model, ModelStatus, Photo
@@ -156,7 +157,8 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
         if not job.state.ended:
             await stop_job(session, job, at)
         keys += [job.sample_key] if job.sample_key is not None else []
-        job.sample_key = job.prompt_shown = None
+        job.sample_key = None
+        strike_prompt(job)
     model.adapter_key = model.adapter_digest = model.download_key = model.download_digest = model.cover_key = None
     model.shared_guild_id, model.deleted_at = None, at
     model.name, model.name_key = DELETED_NAME, ""

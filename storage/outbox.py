@@ -24,6 +24,7 @@ class Release:
     kind: JobKind
     queue: str
     request: dict[str, Any]
+    accepted_at: datetime
 
 
 async def next_releases(session: AsyncSession, windows: Mapping[JobKind, int]) -> Sequence[Release]:
@@ -90,12 +91,12 @@ async def _by_turns(session: AsyncSession, queue: str, limit: int) -> list[Relea
     had = had.where(
         sent.queue == queue, busy.owner_id == Job.owner_id, busy.state.in_((JobState.QUEUED, JobState.RUNNING))
     )
-    turn = func.row_number().over(partition_by=Job.owner_id, order_by=OutboxEntry.id)
+    turn = func.row_number().over(partition_by=Job.owner_id, order_by=(Job.created_at, OutboxEntry.id))
     query = (
-        select(OutboxEntry, Job.kind)
+        select(OutboxEntry, Job.kind, Job.created_at)
         .join(Job, Job.id == OutboxEntry.job_id)
         .where(OutboxEntry.queue == queue, *_unsent())
-        .order_by(turn + had.correlate(Job).scalar_subquery(), OutboxEntry.id)
+        .order_by(turn + had.correlate(Job).scalar_subquery(), Job.created_at, OutboxEntry.id)
         .limit(limit)
     )
     return [
@@ -106,8 +107,9 @@ async def _by_turns(session: AsyncSession, queue: str, limit: int) -> list[Relea
             kind=kind,
             queue=entry.queue,
             request=entry.request,
+            accepted_at=accepted_at,
         )
-        for entry, kind in (await session.execute(query)).all()
+        for entry, kind, accepted_at in (await session.execute(query)).all()
     ]
 
 

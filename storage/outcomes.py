@@ -31,7 +31,7 @@ async def end_job(
     waited = job.state in WAITING
     job.state, job.failure, job.finished_at, job.seconds_left = state, reason, at, None
     await settle(session, job, at, await problem_with_outcome(session, job))
-    await session.execute(delete(OutboxEntry).where(OutboxEntry.job_id == job.id, OutboxEntry.sent_at.is_(None)))
+    await session.execute(delete(OutboxEntry).where(OutboxEntry.job_id == job.id))
     await touch_card(session, job.id, at, at_once=True)
     if waited:
         await touch_waiting_cards(session, job.kind, at)
