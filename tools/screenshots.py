@@ -61,7 +61,7 @@ def playground(folder: Path) -> Iterator[Playground]:
     try:
         yield Playground(process, ours)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         process.wait(60)
         os.close(ours)
         os.close(theirs)
