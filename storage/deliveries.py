@@ -151,6 +151,14 @@ async def touch_card(session: AsyncSession, job_id: str, at: datetime, *, at_onc
         card.not_before = at
 
 
+async def touch_card_elsewhere(session: AsyncSession, job: Job, message_id: int, at: datetime) -> None:
+    """Note that the job's card shows something old, unless it is this message, or a private one that has ended."""
+    card = await find_delivery(session, job.id, DeliveryKind.CARD)
+    reachable = card is not None and (card.direct or not job.private)
+    if card is not None and reachable and card.message_id not in {message_id, None}:
+        await touch_card(session, job.id, at, at_once=True)
+
+
 async def touch_waiting_cards(session: AsyncSession, kind: JobKind, at: datetime) -> None:
     """Note that the places in the queue have changed; of a long queue only the head is worth an edit."""
     waiting = select(Job.id).where(Job.kind == kind, Job.state.in_(WAITING)).order_by(Job.created_at, Job.id)

@@ -8,7 +8,6 @@ and so does what the safety check kept back. A deleted channel gives nothing bac
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -91,8 +90,9 @@ async def problem_with_outcome(session: AsyncSession, job: Job) -> DeliveryProbl
 async def recount(session: AsyncSession) -> list[Mismatch]:
     """Compare every job's charge with what its rows call for; an empty list says that all quotas are right."""
     wrong = []
-    rows = await session.execute(select(Job, Charge).outerjoin(Charge, Charge.job_id == Job.id))
-    for job, taken in rows.all():
+    charges = {charge.job_id: charge for charge in await session.scalars(select(Charge))}
+    for job in (await session.scalars(select(Job))).all():
+        taken = charges.get(job.id)
         expected = _amount(job), gives_back(job, await problem_with_outcome(session, job))
         found = None if taken is None else (taken.amount, taken.refunded_at is not None)
         same_owner = taken is not None and (taken.owner_id, taken.kind) == (job.owner_id, job.kind)
@@ -105,6 +105,6 @@ def _amount(job: Job) -> int:
     return 1 if job.kind is JobKind.TRAIN else int(job.request["count"])
 
 
-def _counted(owner_id: int, kind: JobKind, at: datetime) -> Select[Any]:
+def _counted(owner_id: int, kind: JobKind, at: datetime) -> Select[int, datetime]:
     query = select(Charge.amount, Charge.at).where(Charge.owner_id == owner_id, Charge.kind == kind)
     return query.where(Charge.at > at - DAY, Charge.refunded_at.is_(None))

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def register_all(bot: "Dreambot") -> None:
-    from bot.commands import cancel, imagine, models, train
+    from bot.commands import cancel, imagine, jobs, models, settings, train
 
-    for command in (train, imagine, models, cancel):
+    for command in (train, imagine, models, jobs, cancel, settings):
         command.register(bot)

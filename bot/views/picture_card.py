@@ -14,6 +14,7 @@ from bot.replies import pressed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from storage.contract import ImagineRequest
+from storage.deliveries import touch_card_elsewhere
 from storage.errors import NotYourJob
 from storage.jobs import delete_pictures, find_job
 from storage.schema import Image, Job, JobState, Model
@@ -119,7 +120,7 @@ class AgainButton(ui.DynamicItem[ui.Button[Any]], template=r"picture:(?P<job>[0-
 
 
 class DeleteButton(ui.DynamicItem[ui.Button[Any]], template=r"picture:(?P<job>[0-9a-f]{32}):delete"):
-    """Delete the pictures, and the message with them."""
+    """Delete the pictures, and the message with them; from anywhere else the card in the channel loses them too."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(ui.Button(label="Delete", emoji="🗑️", custom_id=f"picture:{job_id}:delete"))
@@ -140,6 +141,9 @@ class DeleteButton(ui.DynamicItem[ui.Button[Any]], template=r"picture:(?P<job>[0
                 raise NotYourJob
             check_may_delete(job, interaction)
             keys = await delete_pictures(session, job.id)
+            if interaction.message is not None:
+                await touch_card_elsewhere(session, job, interaction.message.id, services.clock())
+        services.wake_delivery()
         await interaction.response.defer()
         for key in keys:
             await services.blobs.delete(key)

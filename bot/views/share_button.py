@@ -31,8 +31,10 @@ class ShareButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[0-
         guild_id = interaction.guild_id
         async with interaction.client.services.database.write() as session:
             model = await own_model(session, self.model_id, interaction.user.id)
-            if guild_id is not None:  # the button stands in servers alone
+            if guild_id is not None:
                 await share_model(session, model.id, model.owner_id, guild_id)
-        await reply(
-            interaction, f"Everybody here can now draw with {bold(model.name)}. You can take that back in `/models`."
-        )
+        if guild_id is None:  # the message came directly, for its channel was out of reach
+            said = "Open {} with `/models` in the server that you want to share it with."
+        else:
+            said = "Everybody here can now draw with {}. You can take that back in `/models`."
+        await reply(interaction, said.format(bold(model.name)))

@@ -1,0 +1,200 @@
+"""A person's jobs of the last days, a page at a time; like every view, it remembers nothing."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+from discord import ui
+
+from bot.replies import pressed
+from bot.text import bold, in_line, quote, why_failed
+from bot.views.cancel_button import CancelButton
+from bot.views.rendered import Rendered
+from bot.views.training_card import STAGES, duration
+from storage.contract import JobKind, Stage
+from storage.history import HISTORY, Entry, Message
+from storage.models import DELETED_NAME
+from storage.schema import WAITING, DeliveryProblem, Job, JobState
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
+
+PAGE_JOBS = 5
+"""Up to 700 characters and three components a job: a page stays below 4,000 and 40."""
+PROMPT_CHARS = 100
+
+EMPTY = "There are none. `/imagine` draws a picture, and `/train` teaches me what something of yours looks like."
+PROBLEMS = {
+    DeliveryProblem.CLOSED: "I could not post it: the channel is gone or closed to me.",
+    DeliveryProblem.EXPIRED: "It took longer than a private reply lives.",
+    DeliveryProblem.REFUSED: "Discord would not take the message.",
+}
+ADVICE = "`/settings` lets me write to you directly in such a case."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What of a quota is taken; a limit of 0 is none."""
+
+    used: int
+    limit: int
+
+
+def render(
+    entries: Sequence[Entry], total: int, page: int, usage: dict[JobKind, Usage], *, worker_alive: bool = True
+) -> Rendered:
+    """Show one page of `total` jobs; pages count from 0."""
+    card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
+    card.add_item(ui.TextDisplay(f"### Your jobs of the last {HISTORY.days} days\n{_summary(total, page, usage)}"))
+    if not entries:
+        card.add_item(ui.TextDisplay(EMPTY))
+    else:
+        card.add_item(ui.Separator())
+    for entry in entries:
+        card.add_item(_item(entry, page, worker_alive=worker_alive))
+    view = ui.LayoutView(timeout=None)
+    view.add_item(card)
+    view.add_item(ui.ActionRow(*_leaves(page, page_count(total))))
+    return Rendered(view)
+
+
+def page_count(total: int) -> int:
+    return max(1, -(-total // PAGE_JOBS))
+
+
+def back_to(page: int) -> ui.ActionRow[Any]:
+    """Lead from one job back to its page."""
+    return ui.ActionRow(PageButton(page, "Back"))
+
+
+def _summary(total: int, page: int, usage: dict[JobKind, Usage]) -> str:
+    facts = [f"Page {page + 1} of {page_count(total)} · {total} jobs"] if total > PAGE_JOBS else []
+    for kind, word in ((JobKind.IMAGINE, "pictures"), (JobKind.TRAIN, "trainings")):
+        if usage[kind].limit:
+            facts.append(f"{usage[kind].used} of {usage[kind].limit} {word} in 24 hours")
+    return f"-# {' · '.join(facts)}" if facts else ""
+
+
+def _item(entry: Entry, page: int, *, worker_alive: bool) -> ui.Item[Any]:
+    words = ui.TextDisplay[Any]("\n".join(_lines(entry, worker_alive=worker_alive)))
+    button = _button(entry, page)
+    return words if button is None else ui.Section(words, accessory=button)
+
+
+def _button(entry: Entry, page: int) -> ui.Item[Any] | None:
+    job = entry.job
+    if not job.state.ended:
+        return CancelButton(job.id) if job.cancel_requested_at is None else None
+    if job.kind is JobKind.TRAIN:
+        there = entry.model is not None and entry.model.deleted_at is None
+    else:
+        there = entry.pictures > 0
+    return ShowButton(job.id, page) if there and job.state is JobState.SUCCEEDED else None
+
+
+def _lines(entry: Entry, *, worker_alive: bool) -> Iterator[str]:
+    yield _title(entry)
+    yield _standing(entry, worker_alive=worker_alive)
+    if entry.problem is not None:
+        yield f"{PROBLEMS[entry.problem]} {ADVICE}"
+    facts = [discord.utils.format_dt(entry.job.created_at, "R")]
+    if entry.message is not None:
+        where = "in your direct messages" if entry.direct else "in the channel"
+        facts.append(f"[{where}]({address(entry.message)})")
+    if entry.refunded:
+        facts.append("does not count towards your limit")
+    yield f"-# {' · '.join(facts)}"
+
+
+def _title(entry: Entry) -> str:
+    job, model = entry.job, entry.model
+    name = None if model is None else "a deleted model" if model.name == DELETED_NAME else bold(model.name)
+    if job.kind is JobKind.TRAIN:
+        return f"Training of {name}"
+    count = int(job.request["count"])
+    what = "Picture" if count == 1 else f"{count} pictures"
+    subject = "" if name is None else f" of {name}"
+    return f"{what}{subject}: {quote(job.prompt_shown, PROMPT_CHARS)}" if job.prompt_shown else f"{what}{subject}"
+
+
+def _standing(entry: Entry, *, worker_alive: bool) -> str:
+    job = entry.job
+    match job.state:
+        case JobState.SUCCEEDED:
+            return _success(entry)
+        case JobState.FAILED:
+            return f"It did not work out. {why_failed(job.failure)}"
+        case JobState.CANCELLED:
+            return "Cancelled."
+        case _ if job.cancel_requested_at is not None:
+            return "Stopping…"
+        case _ if job.state in WAITING:
+            return in_line(entry.place, worker_alive=worker_alive)
+        case _:
+            return _progress(job)
+
+
+def _success(entry: Entry) -> str:
+    job = entry.job
+    took = f" in {duration(job.seconds)}" if job.seconds else ""
+    if job.kind is JobKind.TRAIN:
+        return f"Learned{took}."
+    return f"Drawn{took}." if entry.pictures else f"Drawn{took}; the pictures are deleted."
+
+
+def _progress(job: Job) -> str:
+    doing = STAGES[job.stage or Stage.PREPARING] if job.kind is JobKind.TRAIN else "Drawing"
+    return f"{doing}, step {job.step} of {job.steps}." if job.step and job.steps else f"{doing}."
+
+
+def address(message: Message) -> str:
+    """Return the link that opens a message in Discord."""
+    return f"https://discord.com/channels/{message.guild_id or '@me'}/{message.channel_id}/{message.message_id}"
+
+
+def _leaves(page: int, pages: int) -> list["PageButton"]:
+    wanted = ((page - 1, "Previous"), (page, "Look again"), (page + 1, "Next"))
+    return [PageButton(number, label) for number, label in wanted if 0 <= number < pages]
+
+
+class PageButton(ui.DynamicItem[ui.Button[Any]], template=r"jobs:(?P<page>[0-9]{1,6})"):
+    """Show a page of the presser's own jobs."""
+
+    def __init__(self, page: int, label: str) -> None:
+        super().__init__(ui.Button(label=label, custom_id=f"jobs:{page}"))
+        self.page = page
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(int(match["page"]), "")
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        from bot.job_pages import show_jobs  # here, because a press on one page makes the next page
+
+        await interaction.response.defer()
+        await show_jobs(interaction, self.page)
+
+
+class ShowButton(ui.DynamicItem[ui.Button[Any]], template=r"jobs:(?P<page>[0-9]{1,6}):show:(?P<job>[0-9a-f]{32})"):
+    """Show what came of a job, to its owner alone."""
+
+    def __init__(self, job_id: str, page: int) -> None:
+        super().__init__(ui.Button(label="Show", custom_id=f"jobs:{page}:show:{job_id}"))
+        self.job_id, self.page = job_id, page
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["job"], int(match["page"]))
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        from bot.job_pages import show_job
+
+        await show_job(interaction, self.job_id, self.page)

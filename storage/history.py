@@ -1,0 +1,96 @@
+"""What a person has asked for lately, and where each outcome stands: nothing that was made is out of reach."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.errors import NotYourJob
+from storage.jobs import queue_place
+from storage.models import model_of
+from storage.quotas import OUTCOME
+from storage.schema import ACTIVE, Charge, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Image, Job, Model
+
+HISTORY = timedelta(days=14)
+"""How far back a person's list goes; a job that has not ended is on it however old it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """Where Discord shows something of a job."""
+
+    guild_id: int | None
+    channel_id: int
+    message_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One job as its owner sees it in their list."""
+
+    job: Job
+    model: Model | None
+    place: int
+    """In the queue, counting from 1; 0 for what no longer waits."""
+    pictures: int
+    """How many pictures of it are kept."""
+    message: Message | None
+    """Where its outcome stands, or its card until then."""
+    direct: bool
+    """That message went to the person directly, for the channel was out of reach."""
+    problem: DeliveryProblem | None
+    """Why there is no message that tells of the outcome."""
+    refunded: bool
+
+
+async def own_job(session: AsyncSession, job_id: str, asker_id: int) -> Job:
+    """Raises `NotYourJob`, whether the job is somebody else's or none."""
+    job = await session.get(Job, job_id)
+    if job is None or job.owner_id != asker_id:
+        raise NotYourJob
+    return job
+
+
+async def count_jobs(session: AsyncSession, owner_id: int, at: datetime) -> int:
+    return await session.scalar(select(func.count()).select_from(Job).where(_recent(owner_id, at))) or 0
+
+
+async def list_jobs(session: AsyncSession, owner_id: int, at: datetime, offset: int, limit: int) -> list[Entry]:
+    """Return a page of the person's jobs, the newest first."""
+    query = select(Job).where(_recent(owner_id, at)).order_by(Job.created_at.desc(), Job.id)
+    return [await _entry(session, job) for job in await session.scalars(query.offset(offset).limit(limit))]
+
+
+def _recent(owner_id: int, at: datetime) -> ColumnElement[bool]:
+    return and_(Job.owner_id == owner_id, or_(Job.created_at > at - HISTORY, Job.state.in_(ACTIVE)))
+
+
+async def _entry(session: AsyncSession, job: Job) -> Entry:
+    query = select(Delivery).where(Delivery.job_id == job.id)
+    deliveries = {delivery.kind: delivery for delivery in await session.scalars(query)}
+    outcome = deliveries.get(OUTCOME[job.kind])
+    charge = await session.get(Charge, job.id)
+    return Entry(
+        job=job,
+        model=await model_of(session, job),
+        place=await queue_place(session, job),
+        pictures=await session.scalar(select(func.count()).select_from(Image).where(Image.job_id == job.id)) or 0,
+        message=_message(job, [outcome, deliveries.get(DeliveryKind.CARD)]),
+        direct=outcome is not None and outcome.direct,
+        problem=outcome.problem if outcome is not None and outcome.state is DeliveryState.UNDELIVERABLE else None,
+        refunded=charge is not None and charge.refunded_at is not None,
+    )
+
+
+def _message(job: Job, deliveries: Sequence[Delivery | None]) -> Message | None:
+    """Return the first message that stands; nobody can be led to a private reply."""
+    for delivery in deliveries:
+        if delivery is None or delivery.state is not DeliveryState.SENT or delivery.message_id is None:
+            continue
+        if job.private and not delivery.direct:
+            continue
+        guild_id = None if delivery.direct else job.guild_id
+        return Message(guild_id=guild_id, channel_id=delivery.channel_id, message_id=delivery.message_id)
+    return None
