@@ -5,8 +5,8 @@ Accelerate chooses the device and the mixed precision; the weights are frozen, a
 """
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -57,6 +57,20 @@ class BaseModel:
 
     def autocast(self) -> AbstractContextManager[Any]:
         return self.accelerator.autocast()
+
+    @contextmanager
+    def recomputing(self, wanted: bool) -> Iterator[None]:
+        """Inside the block, if wanted, a backward pass computes the U-Net's activations again instead of keeping them.
+
+        Gradient checkpointing (Chen et al. 2016, arXiv 1604.06174): far less memory for about a third more time.
+        """
+        if wanted:
+            self.unet.enable_gradient_checkpointing()
+        try:
+            yield
+        finally:
+            if wanted:
+                self.unet.disable_gradient_checkpointing()
 
     @property
     def family(self) -> Family:

@@ -7,6 +7,7 @@ another base, is refused rather than continued.
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -27,11 +28,15 @@ class Position(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: int = 1
+    version: Literal[2] = 2
     training: str
     """`training_digest` of the training."""
     step: int
     losses: tuple[float, ...]
+    rate: float = 1.0
+    """What the recipe's learning rates are multiplied with."""
+    tried: tuple[int, ...] = ()
+    """The steps at which a candidate was drawn."""
     best_step: int | None = None
     best_score: float | None = None
 

@@ -26,8 +26,12 @@ def class_image_paths(base: BaseModel, prompt: str, count: int, cache: Path) -> 
 
 
 def draw_class_images(model: Resident, prompt: str, paths: list[Path], sampler: Sampler) -> Pauses[None]:
-    """Draw class images at their native size, each with the seed that its path names."""
+    """Draw a group of class images at their native size, each with the seed that its path names; keep what is there.
+
+    The whole group is always drawn together, for what else is in a batch may change a picture's last bits.
+    """
     orders = [PictureOrder(prompt=prompt, seed=int(path.stem)) for path in paths]
     pixels = yield from draw(model, orders, sampler)
     for path, picture in zip(paths, pixels, strict=True):
-        save_picture(to_image(picture), path)
+        if not path.is_file():
+            save_picture(to_image(picture), path)

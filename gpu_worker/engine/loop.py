@@ -13,11 +13,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterRefused
 from gpu_worker.engine.imagining_job import imagine
+from gpu_worker.engine.memory import give_back, ran_out
 from gpu_worker.engine.photos import PhotoMissing
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.training import Diverged
@@ -110,6 +109,8 @@ class EngineLoop:
                     self.send(report)
             except (Stopping, StopIteration):
                 log.info("job %s stopped at step %d", job.id, job.steps_done)
+            except Exception:
+                log.exception("job %s could not be saved", job.id)  # its last checkpoint stays
 
     def _advance(self, jobs: deque[Job]) -> None:
         """Do the next piece of the first job's work; a failure ends that job alone."""
@@ -132,16 +133,14 @@ class EngineLoop:
         reason = failure_reason(problem)
         log.error("job %s failed: %s", job.id, reason, exc_info=problem)
         self.send(pipe.JobFailed(job=job.id, reason=reason, detail=f"{type(problem).__name__}: {problem}"[:500]))
-        if reason is FailureReason.OUT_OF_MEMORY and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        if reason is FailureReason.OUT_OF_MEMORY:
+            give_back()
 
 
 def failure_reason(problem: Exception) -> FailureReason:
+    if ran_out(problem):
+        return FailureReason.OUT_OF_MEMORY
     match problem:
-        case torch.OutOfMemoryError() | MemoryError():
-            return FailureReason.OUT_OF_MEMORY
-        case RuntimeError() if "can't allocate memory" in str(problem):  # what PyTorch raises on the CPU
-            return FailureReason.OUT_OF_MEMORY
         case Diverged():
             return FailureReason.DIVERGED
         case AdapterRefused():

@@ -3,6 +3,7 @@
 `draw` is a generator that yields after each denoising step, so that the engine's loop can do other things in between.
 """
 
+import logging
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.slots import Bank
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Pauses = Generator[None, None, T]
@@ -57,15 +61,41 @@ def draw(
     """Draw one picture an order and return pixels [B, 3, H, W] in 0..1; yields after each denoising step.
 
     `size` is (width, height) in pixels, the base's own by default; `bank` holds the slots, the serving bank by default.
-    A picture's noise comes from its own seed alone, so it is the same in any company, within rounding.
+    A picture's noise comes from its own seed alone, so it is the same in any company, within rounding. Pictures that do
+    not fit into the memory together are drawn one after another.
     """
+    try:
+        return (yield from _draw(model, orders, sampler, size, bank, thrifty=False))
+    except OUT_OF_MEMORY as problem:
+        if not ran_out(problem):
+            raise
+        log.warning("%d pictures do not fit into the memory together", len(orders))
+    give_back()
+    pixels = []
+    for order in orders:
+        picture = yield from _draw(model, [order], sampler, size, bank, thrifty=True)
+        pixels.append(picture)
+    return torch.cat(pixels)
+
+
+def _draw(
+    model: Resident,
+    orders: Sequence[PictureOrder],
+    sampler: Sampler,
+    size: tuple[int, int] | None,
+    bank: Bank | None,
+    *,
+    thrifty: bool,
+) -> Pauses[Tensor]:
+    """Draw in one batch. A thrifty one asks for the predictions with and without the prompt one after the other."""
     base, slots = model.base, model.slots
     width, height = size or (base.resolution, base.resolution)
     guided = sampler.guidance_scale > 1
-    prompts = [order.prompt for order in orders]
+    with_prompts, without = [order.prompt for order in orders], [order.negative_prompt for order in orders]
+    passes = [with_prompts]
     if guided:
-        prompts = [order.negative_prompt for order in orders] + prompts
-    copies = 2 if guided else 1
+        passes = [without, with_prompts] if thrifty else [without + with_prompts]
+    copies = len(passes[0]) // len(orders)  # of the latents in one pass
     where = [order.slot for order in orders] * copies
     strength = [order.strength for order in orders] * copies
     use = (bank or model.serving, where, None if all(s == 1 for s in strength) else strength)
@@ -75,14 +105,15 @@ def draw(
     latents = torch.stack([starting_noise(base, order.seed, width, height) for order in orders]).to(base.device)
     latents = latents * scheduler.init_noise_sigma
     with torch.no_grad(), slots.use(*use):
-        embeddings = base.encode_prompts(prompts)
+        embeddings = [base.encode_prompts(prompts) for prompts in passes]
     for timestep in scheduler.timesteps:
         with torch.no_grad(), slots.use(*use):
             inputs = torch.cat([latents] * copies)
-            prediction = base.predict(inputs, timestep.expand(len(inputs)), embeddings)
+            steps = timestep.expand(len(inputs))
+            prediction = torch.cat([base.predict(inputs, steps, prompts) for prompts in embeddings])
         if guided:
-            without, with_prompt = prediction.chunk(2)
-            prediction = without + sampler.guidance_scale * (with_prompt - without)
+            unguided, prompted = prediction.chunk(2)
+            prediction = unguided + sampler.guidance_scale * (prompted - unguided)
         latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
         yield
     return base.decode(latents)

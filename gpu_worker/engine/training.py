@@ -8,7 +8,7 @@ that was interrupted goes on to the very same result.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,20 @@ SLOT = 1
 
 
 class Diverged(Exception):
-    """The loss is no longer a finite number."""
+    """The loss, or a weight, is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a step goes through the networks. Plans differ in memory and time; the result is the same within rounding."""
+
+    passes: int = 1
+    """Parts that the batch is cut into; their gradients add up to the whole batch's."""
+    recompute: bool = False
+    """Gradient checkpointing."""
+
+
+FULL, SMALL = Plan(), Plan(passes=2, recompute=True)
 
 
 @dataclass(frozen=True)
@@ -68,57 +81,74 @@ class DreamBooth:
         self.model, self.recipe, self.seed = model, recipe, seed
         self.photos, self.class_images = photos, class_images
         self.prompts = [instance_prompt] if class_images is None else [instance_prompt, class_prompt]
+        self.plan = FULL
+        self.rate = 1.0
+        """What the recipe's learning rates are multiplied with."""
         self.bank = model.training_bank(recipe.rank)
-        self.bank.start(SLOT, recipe.rank, torch.Generator().manual_seed(seed))
         self.optimizer = self._optimizer()
-        self.average = (
-            {name: tensor.detach().clone() for name, tensor in self.parameters().items()} if recipe.ema else {}
-        )
+        self.average: dict[str, Tensor] = {}
+        self.position = 0
+        """Steps done."""
+        self.begin()
         self.draws = self._lay_out()
         self.resting_embeddings = None if self.text_trains else self._embed()
         self.weights = loss_weights(model.base.alphas_cumprod, model.base.prediction_type, recipe.min_snr)
-        self.position = 0
-        """Steps done."""
 
     @property
     def text_trains(self) -> bool:
         return self.recipe.text_learning_rate > 0
 
+    def begin(self) -> None:
+        """Go to the start: nothing is learned yet."""
+        self._wipe()
+        self.bank.start(SLOT, self.recipe.rank, torch.Generator().manual_seed(self.seed))
+        if self.recipe.ema:
+            self.average = {name: tensor.detach().clone() for name, tensor in self.parameters().items()}
+        self.position = 0
+
     def step(self) -> Tensor:
         """Do one optimiser step and return its loss, still on the device."""
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * rate_at(self.position, self.recipe)
-        with self.model.slots.use(self.bank, [SLOT]):
-            loss = self._loss(self.position)
-            torch.autograd.backward(loss)
+            group["lr"] = group["peak"] * self.rate * rate_at(self.position, self.recipe)
+        loss = torch.zeros((), device=self.model.base.device)
+        with self.model.slots.use(self.bank, [SLOT]), self.model.base.recomputing(self.plan.recompute):
+            for part in self.losses(self.position):
+                torch.autograd.backward(part)
+                loss += part.detach()
         torch.nn.utils.clip_grad_norm_(self.parameters().values(), self.recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.recipe.ema:
             torch._foreach_lerp_(list(self.average.values()), list(self.parameters().values()), 1 - self.recipe.ema)
         self.position += 1
-        return loss.detach()
+        return loss
 
-    def _loss(self, step: int) -> Tensor:
+    def losses(self, step: int) -> Iterator[Tensor]:
+        """Yield the loss of a step in as many parts as the plan has passes; they add up to the whole batch's.
+
+        The whole is the instance rows' mean and, times its weight, the class rows' mean.
+        """
+        recipe, base, timesteps = self.recipe, self.model.base, self.draws.timestep[step]
+        noisy, target = self._noised(step)
+        shares = self.weights[timesteps] / recipe.batch_size  # [B or 2 B]: instance rows, then class rows
+        shares[recipe.batch_size :] *= recipe.prior_weight
+        rows = zip(*(tensor.chunk(self.plan.passes) for tensor in (noisy, target, timesteps, shares)), strict=True)
+        for part, (noisy, target, timesteps, shares) in enumerate(rows):
+            embeddings = self._embed() if self.resting_embeddings is None else self.resting_embeddings  # [1 or 2, L, d]
+            embeddings = embeddings.repeat_interleave(recipe.batch_size, dim=0).chunk(self.plan.passes)[part]
+            prediction = base.predict(noisy, timesteps, embeddings)
+            yield (F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3)) * shares).sum()
+
+    def _noised(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the step's noisy latents [B or 2 B, c, h, w] and what the U-Net should answer."""
         base, draws = self.model.base, self.draws
         generator = torch.Generator(base.device).manual_seed((self.seed << 20) + step)
         latents = self.photos.draw(draws.photo[step], draws.view[step], generator)
         if self.class_images is not None:
             of_class = self.class_images.draw(draws.class_image[step], draws.class_view[step], generator)
             latents = torch.cat([latents, of_class])
-        timesteps = draws.timestep[step]
         noise = torch.randn(latents.shape, generator=generator, device=base.device)
-        noisy, target = add_noise(latents, noise, base.alphas_cumprod[timesteps], base.prediction_type)
-
-        embeddings = self._embed() if self.resting_embeddings is None else self.resting_embeddings  # [1 or 2, L, d]
-        embeddings = embeddings.repeat_interleave(self.recipe.batch_size, dim=0)
-        prediction = base.predict(noisy, timesteps, embeddings)
-
-        errors = F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3)) * self.weights[timesteps]  # [B]
-        instance, prior = errors[: self.recipe.batch_size], errors[self.recipe.batch_size :]
-        return (
-            instance.mean() if self.class_images is None else instance.mean() + self.recipe.prior_weight * prior.mean()
-        )
+        return add_noise(latents, noise, base.alphas_cumprod[draws.timestep[step]], base.prediction_type)
 
     def _embed(self) -> Tensor:
         with torch.set_grad_enabled(self.text_trains):
@@ -165,28 +195,47 @@ class DreamBooth:
             if f"{name}.up" in average
         }
 
+    def is_finite(self) -> bool:
+        """Tell whether every weight is a number; waits for the device once."""
+        return bool(torch.stack([tensor.detach().sum() for tensor in self.parameters().values()]).isfinite().all())
+
     def state(self) -> dict[str, Tensor]:
-        """Return every tensor that going on needs, by name: weights, both moments, the moving average."""
-        tensors = {f"weight.{name}": tensor.detach() for name, tensor in self.parameters().items()}
+        """Return what going on needs, of our slot alone: weights, both moments, the moving average.
+
+        Nothing else is needed: all chance, and what each step looks at, follow from (seed, step).
+        """
+        tensors = {f"weight.{name}": tensor.detach()[SLOT] for name, tensor in self.parameters().items()}
         for name, tensor in self.parameters().items():
             if moments := self.optimizer.state.get(tensor):
-                tensors[f"first.{name}"], tensors[f"second.{name}"] = moments["exp_avg"], moments["exp_avg_sq"]
-        return tensors | {f"average.{name}": tensor for name, tensor in self.average.items()}
+                tensors[f"first.{name}"] = moments["exp_avg"][SLOT]
+                tensors[f"second.{name}"] = moments["exp_avg_sq"][SLOT]
+        return tensors | {f"average.{name}": tensor[SLOT] for name, tensor in self.average.items()}
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], position: int) -> None:
-        """Go on from `state()` as it was after `position` steps. Raises KeyError when a tensor is missing."""
-        device = self.model.base.device
+        """Go on from `state()` as it was after `position` steps, of which there is at least one.
+
+        Raises KeyError when a tensor is missing and RuntimeError when one has another shape; `begin` again then.
+        """
+        self._wipe()
         for name, tensor in self.parameters().items():
-            tensor.copy_(tensors[f"weight.{name}"])
-            self.optimizer.state[tensor] = {
-                "step": torch.tensor(float(position), device=device),
-                "exp_avg": tensors[f"first.{name}"].to(device).clone(),
-                "exp_avg_sq": tensors[f"second.{name}"].to(device).clone(),
-            }
+            tensor[SLOT].copy_(tensors[f"weight.{name}"])
+            first, second = torch.zeros_like(tensor), torch.zeros_like(tensor)
+            first[SLOT].copy_(tensors[f"first.{name}"])
+            second[SLOT].copy_(tensors[f"second.{name}"])
+            steps = torch.tensor(float(position), device=tensor.device)
+            self.optimizer.state[tensor] = {"step": steps, "exp_avg": first, "exp_avg_sq": second}
         for name, tensor in self.average.items():
-            tensor.copy_(tensors[f"average.{name}"])
+            tensor[SLOT].copy_(tensors[f"average.{name}"])
         self.position = position
+
+    @torch.no_grad()
+    def _wipe(self) -> None:
+        """Clear what steps have changed; after a divergence that is slot 0 as well, for 0 times NaN is NaN."""
+        for tensor in [*self.parameters().values(), *self.average.values()]:
+            tensor.zero_()
+        self.optimizer.state.clear()
+        self.optimizer.zero_grad(set_to_none=True)
 
 
 def add_noise(latents: Tensor, noise: Tensor, alphas_cumprod: Tensor, prediction_type: str) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple
 from pathlib import Path
 
 import torch
@@ -17,33 +17,26 @@ from PIL import Image
 from torch import Tensor
 
 from gpu_worker import pipe, prompts
-from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, file_digest, save_adapter
-from gpu_worker.engine.checkpoints import (
-    CheckpointRefused,
-    Position,
-    best_of,
-    load_checkpoint,
-    prune,
-    save_checkpoint,
-    training_digest,
-)
+from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, save_adapter
+from gpu_worker.engine.checkpoints import training_digest
 from gpu_worker.engine.choosing import (
     CHOOSING,
     JUDGING,
     Candidate,
-    Embedders,
     find_embedders,
     score_candidate,
     subject_score,
 )
 from gpu_worker.engine.class_images import BATCH, class_image_paths, draw_class_images
+from gpu_worker.engine.course import Course, go_back, save
 from gpu_worker.engine.export import save_kohya
+from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
 from gpu_worker.engine.photos import load_photos, to_image, to_pixels, views_of
 from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, draw, for_display
-from gpu_worker.engine.training import SLOT, Diverged, DreamBooth, Latents
+from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Latents
 from storage.contract import Stage, TrainRequest
 from storage.faults import reach
 
@@ -53,7 +46,6 @@ Reports = Generator[pipe.Report | None, None, None]
 
 READ_EVERY = 5
 """Steps between two readings of the losses: each reading waits for the device."""
-CHECKPOINT_SECONDS = 20.0
 SHOWN = 4
 """Pictures on the sheet that the card shows."""
 
@@ -62,34 +54,10 @@ class Stopping(Exception):
     """The engine is asked to end: save what there is."""
 
 
-@dataclass
-class Course:
-    """What a training job carries from stage to stage."""
-
-    order: pipe.Train
-    recipe: Recipe
-    photos: list[Image.Image]
-    digest: str
-    """Of everything that decides the result: a checkpoint of another training does not fit."""
-    embedders: Embedders | None
-    losses: list[float] = field(default_factory=list)
-    unread: list[Tensor] = field(default_factory=list)
-    best: Candidate | None = None
-    checkpoints: list[Path] = field(default_factory=list)
-
-    @property
-    def request(self) -> TrainRequest:
-        return self.order.request
-
-    @property
-    def job(self) -> str:
-        return self.order.request.job
-
-
 def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     """Train one subject and write everything into the order's folder.
 
-    Raises `Diverged`, `PhotoMissing`, torch.OutOfMemoryError.
+    Raises `Diverged` when it does so twice, `PhotoMissing`, and what `memory.ran_out` knows.
     """
     request, started = order.request, time.monotonic()
     recipe = choose_recipe(model.base.family, request.subject_kind, request.quality, len(order.photos), request.options)
@@ -109,13 +77,12 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
         prompts.class_prompt(request.class_noun, request.subject_kind),
         request.seed,
     )
-    _resume(course, trainer)
+    go_back(course, trainer)
     try:
         yield from _train(model, course, trainer)
+        yield from _publish(model, course, trainer, started)
     except Stopping:
-        yield _checkpoint(course, trainer)
-        return
-    yield from _publish(model, course, trainer, started)
+        yield save(course, trainer)
 
 
 def _encode(views: Sequence[Tensor], model: Resident) -> Generator[None, None, Latents]:
@@ -133,67 +100,73 @@ def _class_latents(model: Resident, course: Course, cache: Path) -> Generator[pi
     request = course.request
     prompt = prompts.class_prompt(request.class_noun, request.subject_kind)
     paths = class_image_paths(model.base, prompt, course.recipe.class_images, cache)
-    missing = [path for path in paths if not path.is_file()]
-    for start in range(0, len(missing), BATCH):
-        yield _progress(course, Stage.CLASS_IMAGES, len(paths) - len(missing) + start, len(paths))
-        yield from draw_class_images(model, prompt, missing[start : start + BATCH], course.recipe.sampler)
+    for start in range(0, len(paths), BATCH):
+        group = paths[start : start + BATCH]
+        if not all(path.is_file() for path in group):
+            yield _progress(course, Stage.CLASS_IMAGES, start, len(paths))
+            yield from draw_class_images(model, prompt, group, course.recipe.sampler)
     images = load_photos(paths)
     return (yield from _encode([to_pixels(image).unsqueeze(0) for image in images], model))
 
 
-def _resume(course: Course, trainer: DreamBooth) -> None:
-    path = course.order.checkpoint
-    if path is None:
-        return
-    try:
-        position, tensors = load_checkpoint(path, course.digest)
-        trainer.restore(tensors, position.step)
-    except (CheckpointRefused, KeyError, RuntimeError) as problem:
-        log.warning("job %s starts anew: %s", course.job, problem)
-        return
-    course.losses = list(position.losses)
-    course.best = best_of(position, tensors)
-    log.info("job %s goes on from step %d", course.job, position.step)
-
-
 def _train(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
-    steps, pace, saved_at = course.recipe.steps, Pace(), time.monotonic()
+    """Train to the end. To diverge, and to run out of memory, is forgiven once each: back to the last checkpoint then.
+
+    After that the learning rate is half, or the plan is the small one.
+    """
+    while True:
+        try:
+            return (yield from _steps(model, course, trainer))
+        except (Diverged, *OUT_OF_MEMORY) as problem:
+            if isinstance(problem, Diverged) and trainer.rate == 1:
+                trainer.rate = 0.5
+            elif ran_out(problem) and trainer.plan == FULL:
+                trainer.plan = SMALL
+            else:
+                raise
+            log.warning("job %s goes back after step %d: %s", course.job, trainer.position, problem)
+        give_back()
+        go_back(course, trainer)
+
+
+def _steps(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
+    steps, pace = course.recipe.steps, Pace()
     points = points_to_try(steps, course.recipe.candidates)
-    while trainer.position < steps:
+    while True:
+        done = trainer.position
+        if done in points - course.tried:
+            course.read_losses(trainer)
+            yield (yield from _try_out(model, course, trainer))
+        if done == steps:
+            return
+        if course.save_is_due:
+            yield save(course, trainer)
         pace.begin()
         course.unread.append(trainer.step())
         pace.end()
         reach("training.stepped")
-        done = trainer.position
-        if done % READ_EVERY == 0 or done == steps:
-            yield _read_losses(course, done, pace.seconds_for(steps - done))
-        if done in points:
-            yield (yield from _try_out(model, course, trainer))
-        if done < steps and time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-            yield _checkpoint(course, trainer)
-            saved_at = time.monotonic()
-        yield None
+        yield _tell_step(course, trainer, pace)
+
+
+def _tell_step(course: Course, trainer: DreamBooth, pace: "Pace") -> pipe.Progress | None:
+    step, steps = trainer.position, course.recipe.steps
+    if step % READ_EVERY and step != steps:
+        return None
+    course.read_losses(trainer)
+    recent = course.losses[-READ_EVERY:]
+    return pipe.Progress(
+        job=course.job,
+        stage=Stage.TRAINING,
+        step=step,
+        steps=steps,
+        loss=sum(recent) / len(recent),
+        seconds_left=pace.seconds_for(steps - step),
+    )
 
 
 def points_to_try(steps: int, count: int) -> set[int]:
     """Spread `count` candidates over the later part of the training; the last step is always one of them."""
     return {round(steps * (point + 1) / (count + 1)) for point in range(1, count + 1)}
-
-
-def _read_losses(course: Course, step: int, seconds_left: float) -> pipe.Progress:
-    read = torch.stack(course.unread).tolist()
-    course.unread.clear()
-    if not all(math.isfinite(loss) for loss in read):
-        raise Diverged(f"the loss is not finite at step {step}")
-    course.losses += read
-    return pipe.Progress(
-        job=course.job,
-        stage=Stage.TRAINING,
-        step=step,
-        steps=course.recipe.steps,
-        loss=sum(read) / len(read),
-        seconds_left=seconds_left,
-    )
 
 
 def _try_out(model: Resident, course: Course, trainer: DreamBooth) -> Generator[None, None, pipe.Sampled]:
@@ -208,6 +181,7 @@ def _try_out(model: Resident, course: Course, trainer: DreamBooth) -> Generator[
         log.info("job %s scores %s at step %d", course.job, score, step)
         if score is not None and (course.best is None or score >= course.best.score):
             course.best = Candidate(step, score, trainer.trained())
+    course.tried.add(step)
     path = course.order.folder / f"sample-{step:06d}.png"
     save_picture(contact_sheet(pictures[:SHOWN]), path)
     return pipe.Sampled(job=course.job, step=step, path=path)
@@ -226,17 +200,6 @@ def contact_sheet(pictures: Sequence[Image.Image], side: int = 256) -> Image.Ima
     for place, picture in enumerate(pictures):
         sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (place % 2 * side, place // 2 * side))
     return sheet
-
-
-def _checkpoint(course: Course, trainer: DreamBooth) -> pipe.Checkpointed:
-    if course.unread:
-        _read_losses(course, trainer.position, 0.0)
-    path = course.order.folder / f"checkpoint-{trainer.position:06d}.safetensors"
-    position = Position(training=course.digest, step=trainer.position, losses=tuple(course.losses))
-    save_checkpoint(path, position, trainer.state(), course.best)
-    course.checkpoints = [*course.checkpoints, path][-2:]  # the one before may be on its way to the blob store
-    prune(course.order.folder, course.checkpoints)
-    return pipe.Checkpointed(job=course.job, step=trainer.position, path=path, digest=file_digest(path))
 
 
 def _publish(model: Resident, course: Course, trainer: DreamBooth, started: float) -> Reports:

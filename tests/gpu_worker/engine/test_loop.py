@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from gpu_worker import pipe
+from gpu_worker.engine import course as training_course
 from gpu_worker.engine import loop as engine_loop
-from gpu_worker.engine import training_job
 from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.loop import EngineLoop, failure_reason
 from gpu_worker.engine.resident import Resident
@@ -227,7 +227,8 @@ def _broken_step(self: DreamBooth) -> torch.Tensor:
 
 
 def test_checkpoints_come_by_the_clock_and_only_two_are_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_job, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(training_course, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(training_course, "CHECKPOINT_SHARE", float("inf"))
     training = desk.training(steps=10)
     desk.answers = [(pipe.TrainingDone, None)]
     saved = of_kind(desk.run(training), pipe.Checkpointed)

@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
 
+from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Sampler
 from gpu_worker.engine.training import (
     SLOT,
+    SMALL,
     DreamBooth,
     Latents,
     add_noise,
@@ -101,7 +103,7 @@ def test_it_learns(make: Make, model: Resident) -> None:
 
     def error_on_fixed_noise() -> float:
         with torch.no_grad(), model.slots.use(trainer.bank, [SLOT]):
-            return sum(float(trainer._loss(step)) for step in range(30))
+            return sum(float(part) for step in range(30) for part in trainer.losses(step))
 
     before = error_on_fixed_noise()
     for _ in range(60):
@@ -151,6 +153,34 @@ def test_an_interrupted_training_ends_at_the_same_weights_bit_for_bit(make: Make
     for name, tensor in second.state().items():
         assert torch.equal(tensor, expected[name]), name
     assert straight.trained().keys() == second.trained().keys()
+
+
+@pytest.mark.parametrize("prior_weight", [0.5, 0.0])
+def test_the_small_plan_computes_the_same_with_less_memory(
+    make: Make, model: Resident, monkeypatch: pytest.MonkeyPatch, prior_weight: float
+) -> None:
+    rows: list[int] = []
+    predict = BaseModel.predict
+
+    def counting(self: BaseModel, latents: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        rows.append(len(latents))
+        return predict(self, latents, *rest)
+
+    monkeypatch.setattr(BaseModel, "predict", counting)
+    runs = []
+    block = model.base.unet.get_submodule("down_blocks.0.resnets.0")
+    block.register_forward_pre_hook(lambda *_: runs.append(0))
+    whole, parts = (make(changed(prior_weight=prior_weight)) for _ in range(2))
+    parts.plan = SMALL
+    together = [float(whole.step()) for _ in range(3)]
+    batch, forwards = rows[0], len(runs)
+    apart = [float(parts.step()) for _ in range(3)]
+    assert rows[3:] == [batch // 2] * 6
+    assert len(runs) - forwards == 2 * 6  # each part forward, and once more in its backward pass
+    assert together == pytest.approx(apart, rel=1e-5)
+    for name, tensor in whole.parameters().items():
+        torch.testing.assert_close(tensor, parts.parameters()[name], rtol=0.01, atol=1e-3)
+    assert not getattr(block, "gradient_checkpointing", False)
 
 
 def test_the_average_is_what_is_published(make: Make) -> None:
