@@ -1,6 +1,7 @@
 """Run the bot: settings -> parts -> Discord. `dreambot bot` and `python -m bot` start here."""
 
 import asyncio
+import faulthandler
 import logging
 import signal
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import discord
 from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
 
 from bot.composition import open_house
 from bot.loops import running
@@ -18,12 +20,19 @@ from storage.errors import DatabaseInUse
 
 log = logging.getLogger("bot")
 
+FINISH_SECONDS = 12.0
+"""How long an end in order waits for what is under way."""
+GOODBYE_SECONDS = 3.0
+LAST_RESORT_SECONDS = 27.0
+"""When to end in any case, for a supervisor kills after 30 s. Everything that matters is in the rows."""
+
 
 class Exit(IntEnum):
     """Exit codes, after sysexits.h, so that a supervisor can tell a wrong setting from an outage."""
 
     OK = 0
     UNAVAILABLE = 69
+    STORAGE = 74
     IN_USE = 75
     TOKEN_REFUSED = 77
     SETTINGS = 78
@@ -49,6 +58,10 @@ def main(env_file: Path | None = None) -> int:
         return _fail(
             Exit.IN_USE, f"Another bot runs on the database {error.name}: stop it first. One bot to a database."
         )
+    except OperationalError as error:
+        return _fail(Exit.STORAGE, f"The database cannot be used: {error.orig}.")
+    except OSError as error:
+        return _fail(Exit.STORAGE, f"The bot cannot start: {error}.")
     return Exit.OK
 
 
@@ -60,12 +73,30 @@ async def serve(settings: BotSettings) -> None:
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
     if settings.discord_api_url:
         discord.http.Route.BASE = settings.discord_api_url
-    async with open_house(settings) as house, house.bot:
-        await house.bot.login(settings.discord_token.get_secret_value())
-        async with running([*house.loops, house.bot.connect]):
-            await stopped.wait()
-            log.info("stopping")
-            await house.bot.close()  # a connection that is just being made would swallow a cancellation
+    async with open_house(settings) as house:
+        try:
+            await house.bot.login(settings.discord_token.get_secret_value())
+            async with running([*house.loops, house.bot.connect]):
+                await stopped.wait()
+                log.info("stopping")
+                faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True)
+                await house.finish(FINISH_SECONDS)
+                await _leave(house.bot)  # a connection that is just being made would swallow a cancellation
+        finally:
+            await _leave(house.bot)
+    faulthandler.cancel_dump_traceback_later()
+
+
+async def _leave(bot: discord.Client) -> None:
+    """Take leave of Discord, once, though it may not answer."""
+    if bot.is_closed():
+        return
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await bot.close()
+    except TimeoutError:
+        log.warning("Discord did not say goodbye")
+        await bot.http.close()
 
 
 def _fail(code: Exit, line: str) -> int:

@@ -10,8 +10,14 @@ from discord.ext import commands
 from bot.commands import register_all
 from bot.replies import answer_error
 from bot.services import Services
+from bot.under_way import UnderWay
 
 log = logging.getLogger(__name__)
+
+
+class Tree(app_commands.CommandTree["Dreambot"]):
+    async def interaction_check(self, interaction: discord.Interaction["Dreambot"], /) -> bool:
+        return await self.client.under_way.admit(interaction)
 
 
 class Dreambot(commands.AutoShardedBot):
@@ -21,12 +27,14 @@ class Dreambot(commands.AutoShardedBot):
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
+            tree_cls=Tree,
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
             max_ratelimit_timeout=60,
         )
         self.services = services
+        self.under_way = UnderWay(services.database)
 
     async def setup_hook(self) -> None:
         self.tree.error(self.on_command_error_of_tree)

@@ -1,7 +1,8 @@
 """Build the bot from its settings: the one place where parts meet. Everything else receives what it needs."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -29,6 +30,8 @@ class House:
     services: Services
     loops: Sequence[Loop]
     """Run for as long as the bot does, as tasks of the caller: they wait on sockets, which SimCord must not track."""
+    finish: Callable[[float], Awaitable[None]]
+    """Begins nothing new and gives what is under way so many seconds; the loops go on meanwhile."""
 
 
 @contextlib.asynccontextmanager
@@ -68,6 +71,7 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
             utc_now,
             lease=timedelta(seconds=settings.lease_seconds),
             photo_retention=timedelta(days=settings.photo_retention_days),
+            prompt_retention=timedelta(days=settings.prompt_retention_days),
             look_seconds=settings.lease_look_seconds,
             on_changed=show,
         )
@@ -81,4 +85,10 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
             *reconciler.loops,
             partial(keep_no_old_drafts, services),
         )
-        yield House(bot=bot, services=services, loops=loops)
+
+        async def finish(seconds: float) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(bot.under_way.finish(seconds))
+                group.create_task(delivery.finish(seconds))
+
+        yield House(bot=bot, services=services, loops=loops, finish=finish)

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.cards import answer, post_card
 from bot.prompts import Reading, pick, read_negative, read_prompt, tidy
 from bot.replies import withdraw
+from bot.room import check_room
 from storage.bases import Shape, picture_size
 from storage.contract import MAX_SEED, ImagineRequest
-from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, UserError
+from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
 from storage.jobs import NewImagining, accept_imagining, find_job
 from storage.models import find_model, own_models, usable_models
@@ -80,12 +81,14 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
 async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str) -> None:
     """Ask for what a job drew, from a new seed and in the presser's name.
 
-    Raises `NotYourJob`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
+    Raises `NotYourJob`, `PromptGone`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
     """
     async with interaction.client.services.database.read() as session:
         job = await find_job(session, job_id)
         if job is None:
             raise NotYourJob
+        if job.prompt_shown is None:
+            raise PromptGone
         model = None
         if job.model_id is not None:
             model = _ready(await find_model(session, job.model_id, interaction.user.id, interaction.guild_id))
@@ -94,7 +97,7 @@ async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str) 
         **_asker(interaction),
         model=model,
         prompt=request.prompt,
-        prompt_shown=job.prompt_shown or request.prompt,
+        prompt_shown=job.prompt_shown,
         negative_prompt=request.negative_prompt,
         count=request.count,
         seed=_any_seed(),
@@ -145,6 +148,7 @@ def _ready(model: Model) -> Model:
 
 async def _promise(interaction: "discord.Interaction[Dreambot]", new: NewImagining) -> None:
     services = interaction.client.services
+    check_room(services)
     await interaction.response.defer(ephemeral=new.private, thinking=True)
     try:
         async with services.database.write() as session:

@@ -1,5 +1,6 @@
 """Answer a person, whatever state their interaction is in, and turn errors into words."""
 
+import errno
 import functools
 import logging
 import secrets
@@ -7,11 +8,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import discord
+from obstore.exceptions import BaseError as BlobStoreError
+from sqlalchemy.exc import OperationalError
 
 from bot import text
 from storage.errors import UserError
 
 log = logging.getLogger(__name__)
+
+NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 Item = TypeVar("Item")
 
@@ -43,11 +48,18 @@ async def answer_error(interaction: discord.Interaction[Any], error: Exception) 
     else:
         reference = secrets.token_hex(4)
         log.error("interaction %s failed, reference %s", interaction.id, reference, exc_info=error)
-        words = text.our_fault(reference)
+        words = text.storage_fails(reference) if storage_fails(error) else text.our_fault(reference)
     try:
         await reply(interaction, words)
     except discord.HTTPException as failure:
         log.warning("could not answer interaction %s: HTTP %s", interaction.id, failure.status)
+
+
+def storage_fails(error: Exception) -> bool:
+    """Tell whether the database or the blob store could not do its part, most often because a disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in NOT_WRITABLE
+    return isinstance(error, OperationalError | BlobStoreError)
 
 
 def pressed(
@@ -58,7 +70,8 @@ def pressed(
     @functools.wraps(callback)
     async def guarded(self: Item, interaction: discord.Interaction[Any]) -> None:
         try:
-            await callback(self, interaction)
+            if await interaction.client.under_way.admit(interaction):
+                await callback(self, interaction)
         except Exception as error:  # noqa: BLE001 -- the loop top of a press
             await answer_error(interaction, error)
 

@@ -37,6 +37,12 @@ class BotSettings(BaseSettings):
     photo_retention_days: float = Field(
         default=0, ge=0, description="How long photos stay after their training ended; 0 deletes them at once."
     )
+    prompt_retention_days: float = Field(
+        default=30, ge=0, description="How long prompts stay of requests that failed or were cancelled."
+    )
+    min_free_gb: float = Field(
+        default=1, ge=0, description="Take in nothing new when the blob folder's disk has less room than this."
+    )
     max_photo_mb: float = Field(default=20, gt=0, le=100, description="The largest photo that is taken in.")
     max_active_pictures: int = Field(default=5, ge=1, description="How many /imagine jobs a person may have waiting.")
     max_pictures_per_day: int = Field(

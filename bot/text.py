@@ -22,7 +22,9 @@ from storage.errors import (
     ModelNotReady,
     NameProblem,
     NameTaken,
+    NoRoom,
     NotYourJob,
+    PromptGone,
     QuotaUsedUp,
     TooManyJobs,
     TrainingActive,
@@ -63,6 +65,9 @@ FAILURES = {
 }
 
 
+RESTARTING = "I am about to restart. Please ask again in a minute; what you asked for before goes on."
+BROKEN_OFF = "I had to restart before I was done with this, so nothing was begun. Please ask for it again in a minute."
+
 ENDINGS = {JobState.SUCCEEDED: "finished", JobState.FAILED: "failed", JobState.CANCELLED: "been cancelled"}
 
 
@@ -99,6 +104,13 @@ def our_fault(reference: str) -> str:
     return (
         "Something broke on our side, and nothing was lost. "
         f"If it happens again, tell us this reference: `{reference}`."
+    )
+
+
+def storage_fails(reference: str) -> str:
+    return (
+        "My storage is full or cannot be written right now, so I did not begin this. Please try again later; "
+        f"whoever runs this bot finds the cause under the reference `{reference}`."
     )
 
 
@@ -196,8 +208,13 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     NotYourPicture: lambda error: (
         f"<@{error.owner_id}> asked for that picture, so only they or a moderator can delete it."
     ),
+    NoRoom: lambda _: (
+        "My disk is nearly full, so I take in nothing new right now; what you asked for before goes on. "
+        "Please tell whoever runs this bot, and try again later."
+    ),
     # jobs
     NotYourJob: lambda _: "There is no such job of yours; only whoever started one can stop it.",
+    PromptGone: lambda _: "The words of that request are deleted. Ask for it anew with `/imagine`.",
     NothingUnderWay: lambda _: "You have nothing under way that could be cancelled.",
     SeveralUnderWay: lambda error: f"You have {error.count} requests under way. Choose one with the `job` option.",
     JobAlreadyEnded: lambda error: f"It is too late to stop that: it has already {ENDINGS[error.state]}.",

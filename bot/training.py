@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.consent import ConsentText
 from bot.intake import Copy, delete_photos, take_in
+from bot.room import check_room
 from bot.services import Services
 from bot.subject_kinds import guess_kind, names_a_child
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
@@ -101,7 +102,8 @@ async def agreed_already(session: AsyncSession, services: Services, owner_id: in
 async def take_in_photos(
     services: Services, wish: Wish, asker: Asker, attachments: Sequence[discord.Attachment]
 ) -> tuple[NewTraining, tuple[Copy, ...]]:
-    """Store the photos of a training to be. Raises TooFewPhotos, TooManyPhotos, PhotosRefused."""
+    """Store the photos of a training to be. Raises NoRoom, TooFewPhotos, TooManyPhotos, PhotosRefused."""
+    check_room(services)
     job = uuid4().hex
     taken = await take_in(services, job, attachments)
     reach("training.photos_stored")

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -134,6 +135,10 @@ class Blobs:
                 if not _is_key(found["path"]):  # somebody else's file
                     continue
                 yield BlobEntry(key=found["path"], size=found["size"], modified=found["last_modified"])
+
+    def free_bytes(self) -> int | None:
+        """Return how much still fits into the folder's disk; None for a bucket, which has no end."""
+        return None if self._folder is None else shutil.disk_usage(self._folder).free
 
     async def drop_unfinished(self, before: datetime) -> None:
         """Delete what writes that were killed left in the folder, unless it was written to since `before`.

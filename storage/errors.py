@@ -8,9 +8,11 @@ DreambotError
 │   ├── ModelNotReady      the model is still training, or its training failed
 │   ├── NotYourJob         no such job, or somebody else's
 │   ├── JobAlreadyEnded    too late to cancel
+│   ├── PromptGone         the words of an old request are deleted
 │   ├── TrainingActive     one training per person at a time
 │   ├── TooManyJobs        the person has enough jobs waiting
-│   └── QuotaUsedUp        the person has had what anybody may have in a day
+│   ├── QuotaUsedUp        the person has had what anybody may have in a day
+│   └── NoRoom             the disk is nearly full
 ├── DatabaseInUse          another bot runs on this database
 ├── InvalidBlobKey         a key that no part of the project makes
 └── BlobMissing            no blob under this key
@@ -69,6 +71,10 @@ class JobAlreadyEnded(UserError):
         self.state = state
 
 
+class PromptGone(UserError):
+    """A prompt goes with its pictures, and after a while where there are none."""
+
+
 class TrainingActive(UserError):
     def __init__(self, job: str) -> None:
         super().__init__(f"job {job} is active")
@@ -95,6 +101,10 @@ class DatabaseInUse(DreambotError):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+
+class NoRoom(UserError):
+    """What is left on the disk is kept for the jobs that are promised already."""
 
 
 class InvalidBlobKey(DreambotError):
