@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import Adapter, ImagineRequest, JobKind, Quality, SubjectKind, TrainingOptions, TrainRequest
 from storage.deliveries import POST_GRACE
-from storage.errors import JobAlreadyEnded, ModelNotFound, ModelNotReady, NotYourJob, TooManyJobs, TrainingActive
+from storage.errors import JobAlreadyEnded, ModelNotReady, NotYourJob, TooManyJobs, TrainingActive
 from storage.events import apply_event
 from storage.faults import reach
 from storage.identifiers import choose_identifier
 from storage.leftovers import strike_prompt
-from storage.models import free_name
+from storage.models import find_model, free_name
 from storage.names import name_key, validate_name
 from storage.outcomes import fail_job, next_release, retry_job, stop_job
 from storage.people import ensure_owner
@@ -177,7 +177,7 @@ async def accept_imagining(
         base=new.base,
         prompt=new.prompt,
         negative_prompt=new.negative_prompt,
-        adapter=None if new.model is None else await _adapter(session, new.model.id),
+        adapter=None if new.model is None else await _adapter(session, new, new.model.id),
         count=new.count,
         seed=new.seed,
         steps=new.steps,
@@ -271,11 +271,9 @@ def _train_request(new: NewTraining, model: Model) -> TrainRequest:
     )
 
 
-async def _adapter(session: AsyncSession, model_id: str) -> Adapter:
-    """Return the files as they are now: since the person chose the model, it may have changed or gone."""
-    model = await session.get(Model, model_id)
-    if model is None or model.deleted_at is not None:
-        raise ModelNotFound
+async def _adapter(session: AsyncSession, new: NewImagining, model_id: str) -> Adapter:
+    """Return the files as they are now: the model may have changed, gone or been unshared since it was chosen."""
+    model = await find_model(session, model_id, new.owner_id, new.guild_id)
     if model.status is not ModelStatus.READY or model.adapter_key is None or model.adapter_digest is None:
         raise ModelNotReady(model.name)
     return Adapter(model=model.id, key=model.adapter_key, digest=model.adapter_digest)

@@ -30,7 +30,7 @@ from storage.jobs import (
     request_cancel,
     retry_job,
 )
-from storage.models import delete_model, own_models
+from storage.models import delete_model, own_models, share_model, unshare_model
 from storage.schema import Base, Delivery, DeliveryKind, Job, JobState, Model, ModelStatus, OutboxEntry, Photo
 from tests.storage.examples import (
     ANN,
@@ -111,6 +111,7 @@ async def test_the_same_interaction_is_the_same_job(database: Database) -> None:
         "jobs": before["jobs"] + 1,
         "deliveries": before["deliveries"] + 1,
         "outbox": before["outbox"] + 1,
+        "charges": before["charges"] + 1,
     }
 
 
@@ -189,6 +190,17 @@ async def test_an_imagining_looks_at_the_model_as_it_is_now(database: Database) 
         luna = await session.get_one(Model, unready.model_id)
     with pytest.raises(ModelNotReady):
         await accepted_imagining(database, model=luna)
+
+
+async def test_an_imagining_needs_a_model_that_is_still_shared(database: Database) -> None:
+    model = await ready_model(database)
+    async with database.write() as session:
+        await share_model(session, model.id, ANN, GUILD)
+    await accepted_imagining(database, owner=BOB, model=model)
+    async with database.write() as session:
+        await unshare_model(session, model.id, ANN)
+    with pytest.raises(ModelNotFound):
+        await accepted_imagining(database, owner=BOB, model=model)
 
 
 async def test_a_person_has_only_so_many_imaginings_at_once(database: Database) -> None:
