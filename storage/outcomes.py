@@ -29,7 +29,8 @@ async def end_job(
     if job.state.ended:
         return
     waited = job.state in WAITING
-    job.state, job.failure, job.finished_at, job.seconds_left = state, reason, at, None
+    job.state, job.failure, job.finished_at = state, reason, at
+    job.seconds_left = job.sample_key = None  # nobody is shown how far it had come, so its sample may go
     await settle(session, job, at, await problem_with_outcome(session, job))
     await session.execute(delete(OutboxEntry).where(OutboxEntry.job_id == job.id))
     await touch_card(session, job.id, at, at_once=True)

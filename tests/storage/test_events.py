@@ -25,6 +25,7 @@ from storage.database import Database
 from storage.deliveries import mark_card_posted
 from storage.events import LOSS_POINTS, apply_event, trace_loss
 from storage.jobs import pictures_of, request_cancel, retry_job
+from storage.leftovers import unreferenced
 from storage.models import delete_model
 from storage.schema import Delivery, DeliveryKind, Job, JobState, Model, ModelStatus, OutboxEntry
 from tests.storage.examples import ANN, NOW, accepted_imagining, accepted_training, imagined, trained
@@ -158,6 +159,18 @@ async def test_a_cancelled_training_leaves_no_model(database: Database) -> None:
     await applied(database, Cancelled(job=job.id, attempt=1, seq=2, step=3))
     assert (await loaded(database, job)).state is JobState.CANCELLED
     await accepted_training(database)
+
+
+async def test_an_ended_job_holds_on_to_no_sample(database: Database) -> None:
+    """After a cancelled training nobody could delete it any more: its model is gone."""
+    job = await accepted_training(database)
+    key = sample_key(job.id, 1, "000100")
+    await applied(database, Sample(job=job.id, attempt=1, seq=1, step=10, key=key))
+    async with database.write() as session:
+        await request_cancel(session, job.id, ANN, NOW)
+    await applied(database, Cancelled(job=job.id, attempt=1, seq=2, step=10))
+    async with database.read() as session:
+        assert await unreferenced(session, [key]) == [key]
 
 
 async def test_a_model_that_was_deleted_meanwhile_stays_deleted(database: Database) -> None:
