@@ -1,13 +1,31 @@
 """Stop a job on its owner's word, and say truthfully what came of it."""
 
 from bot.services import Services
-from storage.errors import UserError
-from storage.faults import reach
+from storage.contract import Stage
+from storage.errors import JobAlreadyEnded, UserError
+from storage.history import own_job
 from storage.jobs import active_jobs, request_cancel
-from storage.schema import JobState
+from storage.schema import Job, JobState
 
-STOPPED = "Cancelled. It had not begun, so nothing is lost."
-ASKED = "I asked the worker to stop. It does so after the step it is in, and the card will say when it has."
+NOT_BEGUN = "Cancelled. It had not begun, and it does not count towards your limit."
+BETWEEN_WORKERS = "Cancelled while it waited for another worker. It does not count towards your limit."
+WORKER_GONE = "Cancelled. Its worker was gone, and nothing is kept of what that had done."
+IN_LINE = (
+    "I take it out of the line as soon as I can. If a worker begins with it before that, it stops after its next step. "
+    "The card and `/jobs` say when it has."
+)
+ASKED = (
+    "I asked the worker to stop. It does so after the step it is in, and the card and `/jobs` say when it has; "
+    "if it is done before that, you keep what it made. What has begun counts towards your limit."
+)
+ASKED_WHILE_SAVING = (
+    "I asked the worker to stop, but it is saving already. If it hears of it in time, nothing is kept; "
+    "otherwise the model is there. The card and `/jobs` say which."
+)
+ASKED_BEFORE = "You have asked for that already, and it is stopping. The card and `/jobs` say when it has."
+NO_WORKER = (
+    "No worker answers right now. It is cancelled as soon as I am sure that its own is gone, within a minute or two."
+)
 
 
 class NothingUnderWay(UserError):
@@ -25,11 +43,13 @@ class SeveralUnderWay(UserError):
 async def cancel(services: Services, job_id: str, asker_id: int) -> str:
     """Return what to tell the asker. Raises NotYourJob, JobAlreadyEnded."""
     async with services.database.write() as session:
+        asked_before = (await own_job(session, job_id, asker_id)).cancel_requested_at is not None
         job = await request_cancel(session, job_id, asker_id, services.clock())
-    reach("cancel.asked")
-    services.queue.wake()
+    await services.queue.stop(job)
     services.wake_delivery()
-    return STOPPED if job.state is JobState.CANCELLED else ASKED
+    async with services.database.read() as session:
+        job = await own_job(session, job_id, asker_id)
+    return await _what_came_of_it(services, job, asked_before=asked_before)
 
 
 async def the_only_job(services: Services, owner_id: int) -> str:
@@ -41,3 +61,21 @@ async def the_only_job(services: Services, owner_id: int) -> str:
     if len(jobs) > 1:
         raise SeveralUnderWay(len(jobs))
     return jobs[0].id
+
+
+async def _what_came_of_it(services: Services, job: Job, *, asked_before: bool) -> str:
+    match job.state:
+        case JobState.CANCELLED if job.started_at is not None:
+            return WORKER_GONE
+        case JobState.CANCELLED:
+            return NOT_BEGUN if job.attempt == 1 else BETWEEN_WORKERS
+        case JobState.SUCCEEDED | JobState.FAILED:  # at this very moment
+            raise JobAlreadyEnded(job.state)
+        case JobState.ACCEPTED | JobState.QUEUED:
+            return IN_LINE
+        case _ if not await services.queue.worker_alive(job.base):
+            return NO_WORKER
+        case _ if asked_before:
+            return ASKED_BEFORE
+        case _:
+            return ASKED_WHILE_SAVING if job.stage is Stage.SAVING else ASKED

@@ -75,6 +75,16 @@ class Outbox:
             pass
         return False
 
+    async def stop(self, job: Job) -> None:
+        """Pass a wish to cancel on at once. Where Redis does not answer, the relay does so later.
+
+        Also of a job that ended before Redis was known to have it: a release may have been cut short.
+        """
+        try:
+            await self._cancel(job)
+        except OUTAGE:
+            self.wake()
+
     async def relay(self) -> None:
         """Tell Redis everything that it should know and does not know yet."""
         async with self._database.read() as session:
@@ -137,7 +147,7 @@ class Outbox:
             async with self._database.write() as session:
                 row = await session.get_one(Job, job.id, with_for_update=True)
                 await end_job(session, row, JobState.CANCELLED, self._clock())
-            log.info("job %s: cancelled before its turn", job.id)
+            log.info("job %s: taken out of its queue", job.id)
             self._on_cancelled()
 
     async def _withdraw(self, queue: str, job: str, attempt: int) -> bool:

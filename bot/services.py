@@ -11,6 +11,7 @@ import discord
 from bot.settings import BotSettings
 from storage.blobs import Blobs
 from storage.database import Database
+from storage.schema import Job
 
 DECODERS = 2
 """How many people's photos are decoded at once."""
@@ -21,6 +22,10 @@ class Queue(Protocol):
 
     def wake(self) -> None:
         """Send what was just written, now rather than at the next look."""
+        ...
+
+    async def stop(self, job: Job) -> None:
+        """Take a job that its owner wants stopped out of its queue, or tell the worker that has it."""
         ...
 
     async def worker_alive(self, base: str) -> bool:

@@ -31,7 +31,7 @@ from storage.errors import (
     UserError,
 )
 from storage.names import MAX_CHARS
-from storage.schema import JobState
+from storage.schema import Job, JobState
 
 MARKUP = re.compile(r"([\\*_~|`<>#\-+\[\]()@:/])")
 JOINERS = "\u200c\u200d"
@@ -118,6 +118,11 @@ def in_line(place: int, *, worker_alive: bool) -> str:
     """Say how a job waits; `place` counts from 1."""
     line = "Next in line." if place <= 1 else f"Number {place} in line."
     return line if worker_alive else f"{line} No worker is running right now; I keep your place."
+
+
+def too_late(job: Job) -> str:
+    """Say of a job that is done, where it is so, that its owner wanted it stopped."""
+    return "" if job.cancel_requested_at is None else " It was done before the worker heard that you wanted it stopped."
 
 
 def why_failed(reason: FailureReason | None) -> str:

@@ -13,7 +13,7 @@ from bot.views.cancel_button import CancelButton
 from storage.contract import JobKind
 from storage.jobs import active_jobs
 from storage.models import model_of
-from storage.schema import Job, Model
+from storage.schema import WAITING, Job, Model
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -48,5 +48,11 @@ def _label(job: Job, model: Model | None) -> str:
     if job.kind is JobKind.TRAIN:
         what = f"training of {model.name if model else '?'}"
     else:
-        what = f"pictures of {job.prompt_shown}"
-    return text.cut(f"{what} ({job.state})", CHOICE_CHARS)
+        what = f"pictures of {job.prompt_shown or 'a prompt'}"
+    return text.cut(f"{what} ({_stage(job)})", CHOICE_CHARS)
+
+
+def _stage(job: Job) -> str:
+    if job.cancel_requested_at is not None:
+        return "stopping"
+    return "waiting" if job.state in WAITING else "under way"

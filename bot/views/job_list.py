@@ -9,7 +9,7 @@ import discord
 from discord import ui
 
 from bot.replies import pressed
-from bot.text import bold, in_line, quote, why_failed
+from bot.text import bold, in_line, quote, too_late, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from bot.views.training_card import STAGES, duration
@@ -140,8 +140,8 @@ def _success(entry: Entry) -> str:
     job = entry.job
     took = f" in {duration(job.seconds)}" if job.seconds else ""
     if job.kind is JobKind.TRAIN:
-        return f"Learned{took}."
-    return f"Drawn{took}." if entry.pictures else f"Drawn{took}; the pictures are deleted."
+        return f"Learned{took}.{too_late(job)}"
+    return f"Drawn{took}{'' if entry.pictures else '; the pictures are deleted'}.{too_late(job)}"
 
 
 def _progress(job: Job) -> str:

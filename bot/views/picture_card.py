@@ -81,6 +81,8 @@ def _standing(job: Job, place: int, *, worker_alive: bool) -> str:
 def _small_print(job: Job, images: Sequence[Image]) -> Iterator[str]:
     if job.model_id is None:
         yield PLAIN_BASE
+    if job.state is JobState.SUCCEEDED and (note := text.too_late(job)):
+        yield note.strip()
     facts = [f"asked by <@{job.owner_id}>"]
     if images:
         seeds = [str(image.seed) for image in images]

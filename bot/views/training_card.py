@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, in_line, plain, why_failed
+from bot.text import bold, in_line, plain, too_late, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from storage.contract import Quality, Stage
@@ -105,7 +105,7 @@ def _ending(job: Job) -> str:
     match job.state:
         case JobState.SUCCEEDED:
             took = f" in {duration(job.seconds)}" if job.seconds else ""
-            return f"Learned{took}."
+            return f"Learned{took}.{too_late(job)}"
         case JobState.CANCELLED:
             return "Cancelled."
         case _:

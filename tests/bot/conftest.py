@@ -38,9 +38,13 @@ class RecordingQueue:
 
     alive: bool = True
     wakes: int = 0
+    stopped: list[str] = field(default_factory=list)
 
     def wake(self) -> None:
         self.wakes += 1
+
+    async def stop(self, job: Job) -> None:
+        self.stopped.append(job.id)
 
     async def worker_alive(self, base: str) -> bool:
         assert base == BASE
