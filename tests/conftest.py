@@ -19,6 +19,9 @@ from storage.redis_client import connection_pool
 settings.register_profile(
     "dreambot", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
+settings.register_profile(
+    "long", settings.get_profile("dreambot"), max_examples=5000, stateful_step_count=100, print_blob=True
+)
 settings.load_profile("dreambot")
 
 

@@ -43,11 +43,17 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-def new_training(owner: int = ANN, name: str = "rex", interaction: int | None = None) -> NewTraining:
-    job = uuid4().hex
+def new_training(
+    owner: int = ANN,
+    name: str = "rex",
+    interaction: int | None = None,
+    job: str | None = None,
+    model: str | None = None,
+) -> NewTraining:
+    job = job or uuid4().hex
     return NewTraining(
         job=job,
-        model=uuid4().hex,
+        model=model or uuid4().hex,
         interaction_id=next(_interactions) if interaction is None else interaction,
         owner_id=owner,
         guild_id=GUILD,
@@ -62,9 +68,11 @@ def new_training(owner: int = ANN, name: str = "rex", interaction: int | None = 
     )
 
 
-def new_imagining(owner: int = ANN, model: Model | None = None, interaction: int | None = None) -> NewImagining:
+def new_imagining(
+    owner: int = ANN, model: Model | None = None, interaction: int | None = None, job: str | None = None
+) -> NewImagining:
     return NewImagining(
-        job=uuid4().hex,
+        job=job or uuid4().hex,
         interaction_id=next(_interactions) if interaction is None else interaction,
         owner_id=owner,
         guild_id=GUILD,

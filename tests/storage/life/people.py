@@ -1,0 +1,212 @@
+"""What people do: ask, agree, cancel, delete, share, and look at what is theirs."""
+
+from dataclasses import replace
+from functools import partial
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.contract import JobKind
+from storage.drafts import keep_draft, take_draft
+from storage.errors import (
+    JobAlreadyEnded,
+    ModelNotFound,
+    ModelNotReady,
+    NameTaken,
+    NotYourJob,
+    TooManyJobs,
+    TrainingActive,
+    UserError,
+)
+from storage.jobs import NewImagining, NewTraining, accept_imagining, accept_training, queue_place, request_cancel
+from storage.models import delete_model, rename_model, share_model, unshare_model, usable_models
+from storage.people import record_consent, set_direct_messages
+from storage.schema import ACTIVE, WAITING, Job, JobState, Model, ModelStatus
+from tests.storage.examples import ANN, BOB, GUILD, new_imagining, new_training
+from tests.storage.life.world import World, mortal
+
+MAX_IMAGININGS = 3
+PEOPLE = st.sampled_from((ANN, BOB))
+NAMES = st.sampled_from(("rex", "REX", "luna"))
+GUILDS = st.sampled_from((GUILD, GUILD + 1))
+
+
+class People(World):
+    @rule(person=PEOPLE, name=NAMES)
+    @mortal
+    def ask_for_a_training(self, person: int, name: str) -> None:
+        new = self._attach_photos(person, name)
+        job = self.ask(self._no_training(person, name), lambda session: accept_training(session, new, self.now))
+        if job is None:
+            self.outside.blobs.difference_update(photo.key for photo in new.photos)
+        else:
+            self.promise(job)
+
+    @rule(person=PEOPLE, name=NAMES)
+    @mortal
+    def ask_for_a_training_without_consent(self, person: int, name: str) -> None:
+        new = self._attach_photos(person, name)
+        self.write(lambda session: keep_draft(session, new, self.now))
+
+    @precondition(lambda self: self.rows.drafts)
+    @rule(data=st.data(), person=PEOPLE)
+    @mortal
+    def agree(self, data: st.DataObject, person: int) -> None:
+        draft = self.rows.drafts[data.draw(st.sampled_from(sorted(self.rows.drafts)))]
+        interaction = self.new_number()
+
+        async def begin(session: AsyncSession) -> Job | None:
+            training = await take_draft(session, draft.id, person)
+            if training is None:
+                return None
+            await record_consent(session, person, "1", "d", interaction, self.now)
+            return await accept_training(session, training, self.now)
+
+        mine = draft.owner_id == person
+        job = self.ask(self._no_training(person, draft.training["name"]) if mine else None, begin)
+        if job is not None:
+            assert mine
+            assert interaction in {consent.interaction_id for consent in self.rows.consents}
+            self.promise(job)
+
+    @rule(data=st.data(), person=PEOPLE, guild=GUILDS, private=st.booleans())
+    @mortal
+    def ask_for_pictures(self, data: st.DataObject, person: int, guild: int, private: bool) -> None:
+        ready = [model for model in self.rows.models.values() if model.status is ModelStatus.READY]
+        chosen = data.draw(st.sampled_from([None, *(model.id for model in ready or self.rows.models.values())]))
+        model = None if chosen is None else self.rows.models[chosen]
+        new = new_imagining(person, model, interaction=self.new_number(), job=self.new_id())
+        new = replace(new, guild_id=guild, private=private, webhook_token="secret" if private else None)
+        job = self.ask(
+            self._no_pictures(new), lambda session: accept_imagining(session, new, self.now, limit=MAX_IMAGININGS)
+        )
+        if job is not None:
+            self.promise(job)
+
+    @precondition(lambda self: self.rows.jobs)
+    @rule(data=st.data())
+    @mortal
+    def repeat_a_click(self, data: st.DataObject) -> None:
+        """Discord may bring the same interaction twice, and people press twice."""
+        first = self._any_job(data)
+        before = self.rows
+
+        async def accept(session: AsyncSession) -> Job:
+            if first.kind is JobKind.IMAGINE:
+                again = new_imagining(first.owner_id, None, first.interaction_id, job=self.new_id())
+                return await accept_imagining(session, again, self.now, limit=MAX_IMAGININGS)
+            training = new_training(first.owner_id, "luna", first.interaction_id, self.new_id(), self.new_id())
+            return await accept_training(session, training, self.now)
+
+        assert self.write(accept) == first
+        assert self.rows == before
+
+    @precondition(lambda self: self.rows.jobs)
+    @rule(data=st.data(), person=PEOPLE)
+    @mortal
+    def cancel(self, data: st.DataObject, person: int) -> None:
+        job = self._any_job(data)
+        refusal: type[UserError] | None = JobAlreadyEnded if job.state.ended else None
+        if job.owner_id != person:
+            refusal = NotYourJob
+        stopped = self.ask(refusal, lambda session: request_cancel(session, job.id, person, self.now))
+        if stopped is not None:
+            self.promises.unwanted.add(job.id)
+            assert stopped.state is (JobState.CANCELLED if job.state is JobState.ACCEPTED else job.state)
+            assert stopped.state.ended or stopped.cancel_requested_at is not None
+
+    @precondition(lambda self: self.rows.models)
+    @rule(data=st.data(), person=PEOPLE, dies=st.booleans())
+    @mortal
+    def delete(self, data: st.DataObject, person: int, dies: bool) -> None:
+        """The bot may die before it has deleted the bytes."""
+        model, before = self._any_model(data), self.rows
+        keys = self.ask(self._not_own(model, person), lambda session: delete_model(session, model.id, person, self.now))
+        if keys is None:
+            return
+        assert set(keys) <= set(before.keys()) - set(self.rows.keys())
+        jobs = [job for job in before.jobs.values() if job.model_id == model.id]
+        self.promises.deleted.add(model.id)
+        self.promises.unwanted.update(job.id for job in jobs if not job.state.ended)
+        if dies:
+            self.die()
+        else:
+            folders = {model.id, *(job.id for job in jobs if job.kind is JobKind.TRAIN)}
+            self.outside.blobs -= {key for key in self.outside.blobs if key in keys or folders & set(key.split("/"))}
+
+    @precondition(lambda self: self.rows.models)
+    @rule(data=st.data(), person=PEOPLE, change=st.sampled_from(("rename", "share", "share", "unshare")))
+    @mortal
+    def change_a_model(self, data: st.DataObject, person: int, change: str) -> None:
+        model = self._any_model(data)
+        not_own = self._not_own(model, person)
+        if change == "rename":
+            name = data.draw(NAMES)
+            holder = self._holder(person, name)
+            taken = NameTaken if holder is not None and holder.id != model.id else None
+            self.ask(not_own or taken, lambda session: rename_model(session, model.id, person, name))
+        elif change == "share":
+            guild, unready = data.draw(GUILDS), None if model.status is ModelStatus.READY else ModelNotReady
+            self.ask(not_own or unready, lambda session: share_model(session, model.id, person, guild))
+        else:
+            self.ask(not_own, lambda session: unshare_model(session, model.id, person))
+
+    @precondition(lambda self: self.rows.jobs)
+    @rule(person=PEOPLE, wanted=st.booleans())
+    @mortal
+    def allow_direct_messages(self, person: int, wanted: bool) -> None:
+        self.write(lambda session: set_direct_messages(session, person, wanted, self.now))
+
+    @precondition(lambda self: self.rows.jobs)
+    @rule(person=PEOPLE, guild=GUILDS, kind=st.sampled_from(JobKind))
+    def look_around(self, person: int, guild: int, kind: JobKind) -> None:
+        """See the models that one may draw with, and the places of all that waits, in the order of asking."""
+        found = self.read(lambda session: usable_models(session, person, guild))
+        usable = [model.id for model in self.rows.models.values() if self._may_use(model, person, guild)]
+        assert sorted(model.id for model in found) == sorted(usable)
+        waiting = [job for job in self.jobs(*WAITING) if job.kind is kind]
+        waiting.sort(key=lambda job: (job.created_at, job.id))
+        places = [self.read(partial(queue_place, job=job)) for job in waiting]
+        assert places == list(range(1, 1 + len(waiting)))
+
+    def _attach_photos(self, person: int, name: str) -> NewTraining:
+        new = new_training(person, name, self.new_number(), self.new_id(), self.new_id())
+        self.outside.blobs.update(photo.key for photo in new.photos)
+        return new
+
+    def _any_job(self, data: st.DataObject) -> Job:
+        """Draw a job, an active one where there is one."""
+        return self.draw_job(data, [*self.jobs(*ACTIVE), *self.rows.jobs.values()])
+
+    def _any_model(self, data: st.DataObject) -> Model:
+        return self.rows.models[data.draw(st.sampled_from(sorted(self.rows.models)))]
+
+    def _holder(self, person: int, name: str) -> Model | None:
+        for model in self.rows.models.values():
+            if model.owner_id == person and model.deleted_at is None and model.name.casefold() == name.casefold():
+                return model
+        return None
+
+    def _may_use(self, model: Model, person: int, guild: int | None) -> bool:
+        seen = model.owner_id == person or (guild is not None and model.shared_guild_id == guild)
+        return model.deleted_at is None and model.status is ModelStatus.READY and seen
+
+    def _not_own(self, model: Model, person: int) -> type[UserError] | None:
+        return None if model.owner_id == person and model.deleted_at is None else ModelNotFound
+
+    def _no_training(self, person: int, name: str) -> type[UserError] | None:
+        """Tell why the person may not begin a training."""
+        if [job for job in self.jobs(*ACTIVE) if job.owner_id == person and job.kind is JobKind.TRAIN]:
+            return TrainingActive
+        holder = self._holder(person, name)
+        return None if holder is None or holder.status is ModelStatus.FAILED else NameTaken
+
+    def _no_pictures(self, new: NewImagining) -> type[UserError] | None:
+        asked = [job for job in self.jobs(*ACTIVE) if job.owner_id == new.owner_id and job.kind is JobKind.IMAGINE]
+        if len(asked) >= MAX_IMAGININGS:
+            return TooManyJobs
+        if new.model is None or self._may_use(new.model, new.owner_id, new.guild_id):
+            return None
+        own = self._not_own(new.model, new.owner_id) is None
+        return ModelNotReady if own else ModelNotFound
