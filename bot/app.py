@@ -8,6 +8,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.commands import register_all
+from bot.forms import take_in
 from bot.replies import answer_error
 from bot.services import Services
 from bot.under_way import UnderWay
@@ -46,6 +47,10 @@ class Dreambot(commands.AutoShardedBot):
             guild = discord.Object(guild_id)
             self.tree.copy_global_to(guild=guild)
             await self.tree.sync(guild=guild)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        if interaction.type is discord.InteractionType.modal_submit:
+            await take_in(interaction)
 
     async def on_command_error_of_tree(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError

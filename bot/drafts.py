@@ -1,13 +1,16 @@
-"""Trainings that wait for their owner's consent, so that nobody has to attach photos twice."""
+"""Trainings that wait for their owner's consent or photos, so that nobody has to type or attach anything twice."""
 
 from datetime import timedelta
 from functools import partial
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.intake import delete_photos
 from bot.loops import Wake, forever
 from bot.services import Services
-from bot.training import note_consent, promise
-from storage.drafts import drafts_before, keep_draft, take_draft
+from bot.training import Asker, Wish, new_training, note_consent, promise
+from storage.drafts import drafts_before, find_draft, keep_draft, take_draft
 from storage.errors import UserError
 from storage.faults import reach
 from storage.jobs import NewTraining, find_job
@@ -22,9 +25,35 @@ class DraftGone(UserError):
     """The photos that waited for consent are deleted."""
 
 
+class FormGone(UserError):
+    """A form whose beginnings are forgotten, or one of an older version."""
+
+
 async def keep_for_consent(services: Services, training: NewTraining) -> None:
     async with services.database.write() as session:
         await keep_draft(session, training, services.clock())
+
+
+async def keep_for_form(services: Services, wish: Wish, asker: Asker) -> str:
+    """Keep what a person typed until their form brings the photos; returns the draft's id."""
+    training = new_training(services, uuid4().hex, wish, asker, photos=())
+    await keep_for_consent(services, training)
+    return training.job
+
+
+async def wish_of(session: AsyncSession, draft_id: str, owner_id: int) -> Wish:
+    """Return what the person typed before the form opened. Raises FormGone."""
+    draft = await find_draft(session, draft_id, owner_id)
+    if draft is None:
+        raise FormGone
+    return Wish(
+        name=draft.name,
+        class_noun=draft.class_noun,
+        subject_kind=draft.subject_kind,
+        quality=draft.quality,
+        seed=draft.seed,
+        options=draft.options,
+    )
 
 
 async def accept_draft(services: Services, draft_id: str, owner_id: int, interaction_id: int) -> Job | None:

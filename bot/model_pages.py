@@ -5,7 +5,6 @@ Whoever opened a page leafs in it; anybody else who presses there gets pages of 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
@@ -76,8 +75,7 @@ async def _unshare(interaction: "Interaction", model_id: str, place: Place) -> N
 async def _rename(interaction: "Interaction", model_id: str, place: Place) -> None:
     async with interaction.client.services.database.write() as session:
         model = await own_model(session, model_id, interaction.user.id)
-    show = partial(open_model, model_id=model_id, place=place)
-    await interaction.response.send_modal(RenameForm(model, show))
+    await RenameForm(model, place).open(interaction)
 
 
 async def _ask_to_delete(interaction: "Interaction", model_id: str, place: Place) -> None:

@@ -10,7 +10,7 @@ from discord.utils import format_dt
 from bot.access import NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
-from bot.drafts import DraftGone
+from bot.drafts import DraftGone, FormGone
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
 from bot.training import ChildAsSubject, InvalidClass
@@ -192,6 +192,7 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     PhotosRefused: _refused,
     DraftGone: lambda _: "These photos are deleted, for they waited too long. Please run `/train` with them again.",
     TrainingActive: lambda _: "You have a training under way. Wait for its end, or stop it with `/cancel`.",
+    FormGone: lambda _: "I do not know this form any more. Please open it once more; nothing was begun.",
     # prompts and pictures
     EmptyPrompt: lambda _: "That prompt is empty. Say what to draw, for example `rex on the moon`.",
     PromptTooLong: lambda error: (

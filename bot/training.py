@@ -15,7 +15,7 @@ from bot.subject_kinds import guess_kind, names_a_child
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
 from storage.errors import NameProblem, TrainingActive, UserError
 from storage.faults import reach
-from storage.jobs import NewTraining, accept_training, active_jobs
+from storage.jobs import NewPhoto, NewTraining, accept_training, active_jobs
 from storage.models import check_name_free, validate_name
 from storage.people import has_consent, record_consent
 from storage.quotas import check_quota
@@ -107,7 +107,11 @@ async def take_in_photos(
     job = uuid4().hex
     taken = await take_in(services, job, attachments)
     reach("training.photos_stored")
-    training = NewTraining(
+    return new_training(services, job, wish, asker, taken.photos), taken.copies
+
+
+def new_training(services: Services, job: str, wish: Wish, asker: Asker, photos: tuple[NewPhoto, ...]) -> NewTraining:
+    return NewTraining(
         job=job,
         model=uuid4().hex,
         interaction_id=asker.interaction_id,
@@ -118,12 +122,11 @@ async def take_in_photos(
         class_noun=wish.class_noun,
         subject_kind=wish.subject_kind,
         quality=wish.quality,
-        photos=taken.photos,
+        photos=photos,
         base=services.base,
         seed=wish.seed,
         options=wish.options,
     )
-    return training, taken.copies
 
 
 async def accept(services: Services, training: NewTraining, *, agrees: bool) -> Job:

@@ -1,4 +1,4 @@
-"""Trainings that are ready to begin but for their owner's consent."""
+"""Trainings that are ready to begin but for their owner's consent, or for the photos that a form is to bring."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,6 +18,13 @@ async def keep_draft(session: AsyncSession, new: NewTraining, at: datetime) -> N
     await ensure_owner(session, new.owner_id, at)
     training = TRAINING.dump_python(new, mode="json")
     session.add(Draft(id=new.job, owner_id=new.owner_id, training=training, created_at=at))
+
+
+async def find_draft(session: AsyncSession, draft_id: str, owner_id: int) -> NewTraining | None:
+    """Return the owner's draft, which stays; None when there is none, or it is somebody else's."""
+    query = select(Draft.training).where(Draft.id == draft_id, Draft.owner_id == owner_id)
+    training = (await session.scalars(query)).one_or_none()
+    return None if training is None else TRAINING.validate_python(training)
 
 
 async def take_draft(session: AsyncSession, draft_id: str, owner_id: int) -> NewTraining | None:

@@ -16,7 +16,7 @@ from discord.app_commands import Choice, Range
 from bot import text
 from bot.cards import answer, post_card
 from bot.consent import Consent, ConsentText
-from bot.drafts import keep_for_consent
+from bot.drafts import keep_for_consent, keep_for_form
 from bot.replies import withdraw
 from bot.training import (
     MAX_CLASS_CHARS,
@@ -115,8 +115,8 @@ async def train(
     if photos:
         await learn(interaction, wish, photos, Consent.BEFORE if agreed else Consent.MISSING)
     else:
-        words = None if agreed else ConsentText.of(services.settings).words
-        await interaction.response.send_modal(TrainForm(wish, words, learn))
+        draft = await keep_for_form(services, wish, _asker(interaction))
+        await TrainForm(wish, draft, None if agreed else ConsentText.of(services.settings)).open(interaction)
 
 
 async def learn(interaction: Interaction, wish: Wish, photos: Sequence[Photo], consent: Consent) -> None:

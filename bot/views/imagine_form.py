@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.forms import Form
 from bot.imagining import Wish, imagine
 from bot.replies import pressed
 from bot.text import cut
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
     from bot.app import Dreambot
 
 TITLE_CHARS = 45
-OPEN_SECONDS = 3600.0
 
 
-class ImagineForm(ui.Modal):
+class ImagineForm(Form, template=r"imagine:(?P<model>[0-9a-f]{32})"):
     def __init__(self, model: Model) -> None:
-        super().__init__(title=cut(f"Draw {model.name}", TITLE_CHARS), timeout=OPEN_SECONDS)
+        super().__init__(title=cut(f"Draw {model.name}", TITLE_CHARS), custom_id=f"imagine:{model.id}")
         self.model_id = model.id
         self.prompt = ui.TextInput[Self](
             style=discord.TextStyle.paragraph, default=f"{model.name} ", max_length=MAX_PROMPT_CHARS, custom_id="prompt"
@@ -33,6 +33,11 @@ class ImagineForm(ui.Modal):
         )
         self.add_item(ui.Label(text="Prompt", description="Say where, or doing what.", component=self.prompt))
         self.add_item(ui.Label(text="Pictures", component=self.count))
+
+    @classmethod
+    async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:
+        async with interaction.client.services.database.read() as session:
+            return cls(await find_model(session, match["model"], interaction.user.id, interaction.guild_id))
 
     @pressed
     async def on_submit(self, interaction: "discord.Interaction[Dreambot]") -> None:
@@ -60,4 +65,4 @@ class ImagineButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         async with interaction.client.services.database.read() as session:
             model = await find_model(session, self.model_id, interaction.user.id, interaction.guild_id)
-        await interaction.response.send_modal(ImagineForm(model))
+        await ImagineForm(model).open(interaction)

@@ -1,13 +1,16 @@
 """The form that gives a model another name."""
 
-from collections.abc import Awaitable, Callable
+import re
 from typing import TYPE_CHECKING, Self
 
 import discord
 from discord import ui
 
+from bot.access import own_model
+from bot.forms import Form
 from bot.replies import pressed
 from bot.text import cut
+from bot.views.model_buttons import PLACE, Place
 from storage.models import rename_model
 from storage.names import MAX_CHARS, MIN_CHARS
 from storage.schema import Model
@@ -16,19 +19,25 @@ if TYPE_CHECKING:
     from bot.app import Dreambot
 
 TITLE_CHARS = 45
-OPEN_SECONDS = 3600.0
 
 
-class RenameForm(ui.Modal):
-    def __init__(self, model: Model, renamed: Callable[["discord.Interaction[Dreambot]"], Awaitable[None]]) -> None:
-        """`renamed` answers once the model has its new name."""
-        super().__init__(title=cut(f"Rename {model.name}", TITLE_CHARS), timeout=OPEN_SECONDS)
-        self.model_id, self.renamed = model.id, renamed
+class RenameForm(Form, template=rf"rename:(?P<model>[0-9a-f]{{32}}):{PLACE}"):
+    def __init__(self, model: Model, place: Place) -> None:
+        """`place` is where in the gallery the model is shown under its new name."""
+        super().__init__(title=cut(f"Rename {model.name}", TITLE_CHARS), custom_id=f"rename:{model.id}:{place}")
+        self.model_id, self.place = model.id, place
         self.name = ui.TextInput[Self](default=model.name, min_length=MIN_CHARS, max_length=MAX_CHARS, custom_id="name")
         self.add_item(ui.Label(text="Name", description="What you call it in prompts.", component=self.name))
 
+    @classmethod
+    async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:
+        async with interaction.client.services.database.write() as session:
+            return cls(await own_model(session, match["model"], interaction.user.id), Place.read(match))
+
     @pressed
     async def on_submit(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        from bot.model_pages import open_model  # here, because its pages open this form
+
         async with interaction.client.services.database.write() as session:
             await rename_model(session, self.model_id, interaction.user.id, self.name.value)
-        await self.renamed(interaction)
+        await open_model(interaction, self.model_id, self.place)

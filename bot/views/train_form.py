@@ -1,17 +1,22 @@
 """The form that `/train` opens when no photo is attached: photos, kind, quality and consent."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import discord
 from discord import ui
 
-from bot.consent import Consent
+from bot.consent import Consent, ConsentText
+from bot.drafts import wish_of
+from bot.forms import Form
 from bot.replies import pressed
 from bot.text import cut
-from bot.training import Wish
+from bot.training import Wish, agreed_already
 from storage.contract import MAX_PHOTOS, MIN_PHOTOS, Quality, SubjectKind
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
 
 TITLE_CHARS = 45
 
@@ -27,15 +32,13 @@ QUALITY_LABELS = {
     Quality.BEST: "best: takes longest",
 }
 
-Submit = Callable[[discord.Interaction[Any], Wish, Sequence[discord.Attachment], Consent], Awaitable[None]]
-"""Gets the form's interaction, the wish with what the form added, the photos and the consent."""
 
-
-class TrainForm(ui.Modal):
-    def __init__(self, wish: Wish, consent_words: str | None, submit: Submit) -> None:
-        """`consent_words` are None for a person who has agreed to them before."""
-        super().__init__(title=cut(f"Photos of {wish.name}", TITLE_CHARS))
-        self._wish, self._submit, self._asks = wish, submit, consent_words is not None
+class TrainForm(Form, template=r"train:(?P<draft>[0-9a-f]{32}):(?P<words>[0-9a-f]{16}|agreed)"):
+    def __init__(self, wish: Wish, draft_id: str, words: ConsentText | None) -> None:
+        """`words` are None for a person who has agreed to them before."""
+        asked = "agreed" if words is None else words.digest[:16]
+        super().__init__(title=cut(f"Photos of {wish.name}", TITLE_CHARS), custom_id=f"train:{draft_id}:{asked}")
+        self._wish, self._asks, self._words_are_new = wish, words is not None, False
         self._photos: ui.FileUpload[Any] = ui.FileUpload(
             custom_id="photos", min_values=MIN_PHOTOS, max_values=MAX_PHOTOS
         )
@@ -50,17 +53,35 @@ class TrainForm(ui.Modal):
         self.add_item(ui.Label(text="Photos", description=about, component=self._photos))
         self.add_item(ui.Label(text="What do they show?", component=self._kind))
         self.add_item(ui.Label(text="Quality", component=self._quality))
-        if consent_words is not None:
-            self.add_item(ui.TextDisplay(consent_words))
+        if words is not None:
+            self.add_item(ui.TextDisplay(words.words))
             self.add_item(ui.Label(text="I agree to this", component=self._agrees))
 
+    @classmethod
+    async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:
+        services = interaction.client.services
+        async with services.database.read() as session:
+            wish = await wish_of(session, match["draft"], interaction.user.id)
+            agreed = await agreed_already(session, services, interaction.user.id)
+        words = ConsentText.of(services.settings)
+        form = cls(wish, match["draft"], None if agreed else words)
+        form._words_are_new = match["words"] != words.digest[:16]
+        return form
+
     @pressed
-    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+    async def on_submit(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        from bot.commands.train import learn  # here, because that command opens this form
+
         wish = replace(
             self._wish, subject_kind=SubjectKind(self._kind.values[0]), quality=Quality(self._quality.values[0])
         )
-        given = Consent.NOW if self._agrees.value else Consent.MISSING
-        await self._submit(interaction, wish, self._photos.values, given if self._asks else Consent.BEFORE)
+        await learn(interaction, wish, self._photos.values, self._consent())
+
+    def _consent(self) -> Consent:
+        """A tick counts for the words that stood beside it, which may be older than the present ones."""
+        if not self._asks:
+            return Consent.BEFORE
+        return Consent.NOW if self._agrees.value and not self._words_are_new else Consent.MISSING
 
 
 def _options(labels: dict[Any, str], default: str) -> list[discord.SelectOption]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Any
 from uuid import UUID
 
 import discord
@@ -153,12 +152,10 @@ def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool
     check_message(model_gallery.render_question(model, place).view)
 
 
-@given(models())
-def test_any_form(model: Model) -> None:
-    async def renamed(_interaction: discord.Interaction[Any]) -> None: ...
-
+@given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1))
+def test_any_form(model: Model, viewer: int, scope: Scope, page: int) -> None:
     check_modal(ImagineForm(model))
-    check_modal(RenameForm(model, renamed))
+    check_modal(RenameForm(model, Place(viewer, scope, page)))
 
 
 @given(SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1))
