@@ -125,4 +125,3 @@ async def _missing(house: House, key: str, digest: str | None) -> AsyncIterator[
         return
     if digest is not None and sha256(data).hexdigest() != digest:
         yield f"damaged: {key}"
-

@@ -280,9 +280,7 @@ def application(log: TextIO, photos: Path) -> web.Application:
 
 def answer(data: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """Answer without a charset, as Discord does: discord.py takes nothing else for JSON."""
-    return web.Response(
-        body=json.dumps(data).encode(), content_type="application/json", status=status, headers=headers
-    )
+    return web.Response(body=json.dumps(data).encode(), content_type="application/json", status=status, headers=headers)
 
 
 async def _body(request: web.Request) -> tuple[Json, list[str]]:

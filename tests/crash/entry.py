@@ -1,7 +1,8 @@
 """How the harness starts the bot, a worker and an engine: the real ones, but for what is said here.
 
-`CRASH_ENGINE` is "engine" or "stand-in", `CRASH_CHECKPOINT_SECONDS` has the engine save more often than a tiny training lasts by default, `CRASH_STEPS` names a
-file in which it notes every step that it takes, and `CRASH_SABOTAGE` breaks one promise on purpose (see `sabotage`).
+`CRASH_ENGINE` is "engine" or "stand-in". `CRASH_CHECKPOINT_SECONDS` has the engine save more often than it would in the
+time that a tiny training takes. `CRASH_STEPS` names a file in which the steps and checkpoints of trainings are noted.
+`CRASH_SABOTAGE` breaks one promise on purpose (see `sabotage`).
 """
 
 import os

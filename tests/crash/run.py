@@ -15,13 +15,11 @@ from sqlalchemy import select
 from storage.schema import Delivery, DeliveryState, Job, JobState
 from tests.crash import people
 from tests.crash.audit import audit_jobs
-from tests.crash.house import LOOK_SECONDS, QUICK, House, resume, until
+from tests.crash.house import LOOK_SECONDS, House, resume, until
 from tests.crash.troubles import Trouble, strike
 
 ROW_SECONDS = 10.0
 """How long a person waits for an answer before they ask again."""
-PATIENCE = {False: 90.0, True: 240.0}
-"""How long a job may take before it counts as lost, with production timings and without."""
 STEPS = {False: 15, True: 60}
 """How long a training is: with the stand-in, whose steps take their time, and with the real engine on a tiny base."""
 
@@ -52,7 +50,7 @@ class Run:
         return f"seed {self.seed}: {self.trouble}{reached}: {outcomes}{took}: {state}"
 
 
-async def play(house: House, seed: int, trouble: Trouble) -> Run:
+async def play(house: House, seed: int, trouble: Trouble, patience: float | None = None) -> Run:
     """Ask, strike, wait for the end, and look whether everything is as it was promised."""
     run = Run(seed=seed, trouble=trouble)
     if trouble.kind == "point":
@@ -60,7 +58,7 @@ async def play(house: House, seed: int, trouble: Trouble) -> Run:
     async with asyncio.TaskGroup() as group:
         nurse = group.create_task(_nurse(house, run))
         try:
-            await _live(house, run)
+            await _live(house, run, patience or house.timings.patience)
         except TimeoutError as error:
             run.problems.append(f"lost: {error}")
         finally:
@@ -71,44 +69,43 @@ async def play(house: House, seed: int, trouble: Trouble) -> Run:
     return run
 
 
-async def _live(house: House, run: Run) -> None:
-    chance = random.Random(run.seed)
-    agreed = run.trouble.provocation != "newcomer"
-    async with asyncio.TaskGroup() as group:
-        training = group.create_task(_train(house, chance.randint(0, 9999), agreed=agreed))
-        pictures = group.create_task(_imagine(house, chance.randint(0, 9999)))
-    run.jobs = [training.result(), pictures.result()]
-    async with asyncio.TaskGroup() as group:
-        if run.trouble.kind in {"signal", "redis", "discord"}:
-            group.create_task(_strike_later(house, run))
-        group.create_task(_provoke(house, run))
-        group.create_task(_settle(house, run))
+async def _live(house: House, run: Run, patience: float) -> None:
+    chance, newcomer = random.Random(run.seed), run.trouble.provocation == "newcomer"
+    training = asyncio.ensure_future(ask_train(house, chance.randint(0, 9999), agreed=not newcomer))
+    pictures = asyncio.ensure_future(ask_imagine(house, chance.randint(0, 9999)))
+    run.jobs = list(await asyncio.gather(training, pictures))
+    if run.trouble.kind != "point":
+        striking = asyncio.ensure_future(_strike_later(house, run))
+        await asyncio.gather(_provoke(house, run), _settle(house, run, patience), striking)
+    else:
+        await asyncio.gather(_provoke(house, run), _settle(house, run, patience))
+    if run.trouble.provocation == "restart":
+        await until(lambda: _true(lambda: house.struck() is not None), ROW_SECONDS)
 
 
 async def _strike_later(house: House, run: Run) -> None:
     await asyncio.sleep(run.trouble.after_seconds)
     run.struck_at, run.reached = time.time(), True
     with contextlib.suppress(RedisError, OSError):
-        frozen = await strike(house, run.trouble)
-        await _thaw(house, run, frozen)
+        await thaw(house, run.jobs, await strike(house, run.trouble))
 
 
 async def _nurse(house: House, run: Run) -> None:
     """Wait for an ordered fault, and wake a process that it froze once somebody else has its job."""
-    while (struck := house.struck()) is None or run.trouble.kind != "point":
+    while (struck := house.struck()) is None or run.trouble.kind != "point":  # noqa: ASYNC110 - by another process
         await asyncio.sleep(LOOK_SECONDS)
     run.struck_at, run.reached = struck[0], True
     if run.trouble.action == "stop":
-        await _thaw(house, run, [struck[1]])
+        await thaw(house, run.jobs, [struck[1]])
 
 
-async def _thaw(house: House, run: Run, frozen: Sequence[int]) -> None:
+async def thaw(house: House, jobs: Sequence[Job], frozen: Sequence[int]) -> None:
     """Let frozen processes sleep past their lease: until another attempt has begun, or no longer will."""
     if not frozen:
         return
 
     async def overtaken() -> bool:
-        return any(job.attempt > 1 for job in await _rows(house, run.jobs))
+        return any(now.attempt > before.attempt for now, before in zip(await rows(house, jobs), jobs, strict=True))
 
     try:
         await until(overtaken, 2.5 * house.timings.lease)
@@ -117,21 +114,24 @@ async def _thaw(house: House, run: Run, frozen: Sequence[int]) -> None:
             resume(pid)
 
 
-async def _settle(house: House, run: Run) -> None:
+async def _settle(house: House, run: Run, patience: float) -> None:
     """Wait until every job has ended and every message about it stands in Discord. Raises `TimeoutError`."""
-
-    async def settled() -> bool:
-        run.jobs = await _rows(house, run.jobs)
-        ended = all(job.state.ended for job in run.jobs)
-        return ended and not await _pending(house, run.jobs)
-
-    if not await until(settled, PATIENCE[house.timings != QUICK]):
-        states = [f"{job.kind.value} {job.id} is {job.state.value}, attempt {job.attempt}" for job in run.jobs]
-        states += [f"{row.kind.value} is {row.state.value}" for row in await _pending(house, run.jobs)]
-        raise TimeoutError(", ".join(states))
+    await settled(house, run.jobs, patience)
     run.settled_at = time.time()
-    if run.trouble.provocation == "restart":
-        await until(lambda: _true(lambda: house.struck() is not None), ROW_SECONDS)
+    run.jobs = await rows(house, run.jobs)
+
+
+async def settled(house: House, jobs: Sequence[Job], patience: float) -> None:
+    """Raises `TimeoutError`, which says what is still open."""
+
+    async def look() -> bool:
+        return all(job.state.ended for job in await rows(house, jobs)) and not await _pending(house, jobs)
+
+    if not await until(look, patience):
+        open_jobs = [job for job in await rows(house, jobs) if not job.state.ended]
+        states = [f"{job.kind.value} {job.id} is {job.state.value}, attempt {job.attempt}" for job in open_jobs]
+        states += [f"{row.kind.value} of {row.job_id} is {row.state.value}" for row in await _pending(house, jobs)]
+        raise TimeoutError(", ".join(states))
 
 
 async def _provoke(house: House, run: Run) -> None:
@@ -139,11 +139,11 @@ async def _provoke(house: House, run: Run) -> None:
     training = run.jobs[0]
 
     async def running() -> bool:
-        job = (await _rows(house, [training]))[0]
+        job = (await rows(house, [training]))[0]
         return job.state is not JobState.ACCEPTED and (job.state.ended or job.step > 0)
 
     async def ended() -> bool:
-        return (await _rows(house, [training]))[0].state.ended
+        return (await rows(house, [training]))[0].state.ended
 
     match run.trouble.provocation:
         case "cancel":
@@ -162,7 +162,7 @@ async def _provoke(house: House, run: Run) -> None:
 # Asking.
 
 
-async def _train(house: House, number: int, *, agreed: bool) -> Job:
+async def ask_train(house: House, number: int, *, agreed: bool = True) -> Job:
     owner, channel = house.person(agreed=agreed)
     options = {"steps": STEPS[house.real], "class_images": 2, "quality": "fast", "seed": number}
     return await _ask(
@@ -173,7 +173,7 @@ async def _train(house: House, number: int, *, agreed: bool) -> Job:
     )
 
 
-async def _imagine(house: House, number: int) -> Job:
+async def ask_imagine(house: House, number: int) -> Job:
     owner, channel = house.person()
     options = {"count": 2, "steps": 6, "seed": number}
     return await _ask(house, owner, channel, lambda: people.imagine(owner, channel, "a dog on the moon", options))
@@ -191,10 +191,8 @@ async def _ask(house: House, owner: int, channel: int, ask: Callable[[], dict[st
         return found is not None or house.bot.pid != bot
 
     while time.monotonic() < deadline:
+        await house.act(ask())
         bot = house.bot.pid
-        interaction = ask()
-        house.asked.append((int(interaction["id"]), channel))
-        await house.act(interaction)
         await _agree(house, owner, channel)
         await until(promised, ROW_SECONDS)
         if found is not None:
@@ -226,7 +224,7 @@ def _button(components: Sequence[dict[str, Any]], ending: str) -> str | None:
 # Looking.
 
 
-async def _rows(house: House, jobs: Sequence[Job]) -> list[Job]:
+async def rows(house: House, jobs: Sequence[Job]) -> list[Job]:
     async with house.database.read() as session:
         return [await session.get_one(Job, job.id) for job in jobs]
 
@@ -234,8 +232,10 @@ async def _rows(house: House, jobs: Sequence[Job]) -> list[Job]:
 async def _pending(house: House, jobs: Sequence[Job]) -> list[Delivery]:
     query = select(Delivery).where(Delivery.job_id.in_([job.id for job in jobs]))
     async with house.database.read() as session:
-        rows = (await session.scalars(query)).all()
-    return [row for row in rows if row.state is DeliveryState.PENDING or (row.dirty and row.state is DeliveryState.SENT)]
+        found = (await session.scalars(query)).all()
+    return [
+        row for row in found if row.state is DeliveryState.PENDING or (row.dirty and row.state is DeliveryState.SENT)
+    ]
 
 
 def lost_steps(house: House, run: Run) -> int:

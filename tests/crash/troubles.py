@@ -47,6 +47,16 @@ PROVOKED = {
 """Points that a run passes only when something else happens as well."""
 
 
+OUTSIDE = [
+    *(("signal", process, action) for process in ("bot", "worker", "engine") for action in ACTIONS),
+    *(("redis", what, "") for what in ("flush", "kill", "outage", "kill and flush")),
+    *(("discord", what, "") for what in ("503", "429", "drop", "drop_after")),
+    ("signal", "bot and worker", "kill"),
+    ("redis", "flush", "worker"),
+]
+"""(kind, what, action) of what strikes without a point."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
     kind: str
@@ -80,19 +90,20 @@ def points(*, real: bool = True) -> Sequence[str]:
 
 
 @cache
-def kinds(*, real: bool = True) -> Sequence[tuple[str, str, str]]:
-    """Return every (kind, what, action): each point by each signal, and what strikes from outside."""
+def kinds(*, real: bool = True, deadly: bool = False) -> Sequence[tuple[str, str, str]]:
+    """Return every (kind, what, action): each point by each signal, and what strikes from outside.
+
+    `real` has the engine's own points in it, `deadly` leaves only what kills.
+    """
     at_points = [("point", point, action) for point in points(real=real) for action in ACTIONS]
-    signals = [("signal", process, action) for process in ("bot", "worker", "engine") for action in ACTIONS]
-    redis = [("redis", what, "") for what in ("flush", "kill", "outage", "kill and flush")] * 2
-    discord = [("discord", what, "") for what in ("503", "429", "drop", "drop_after")]
-    return [*at_points, *signals, *redis, *discord, ("signal", "bot and worker", "kill"), ("redis", "flush", "worker")]
+    found = [*at_points, *OUTSIDE, *((kind, what, action) for kind, what, action in OUTSIDE if kind == "redis")]
+    return [(kind, what, action) for kind, what, action in found if not deadly or "kill" in {what, action}]
 
 
-def trouble_of(seed: int, *, real: bool = True) -> Trouble:
+def trouble_of(seed: int, *, real: bool = True, deadly: bool = False) -> Trouble:
     """Return the trouble of a run. As many seeds in a row as there are kinds meet every kind once."""
-    cycle, place = divmod(seed, len(kinds(real=real)))
-    deck = list(kinds(real=real))
+    deck = list(kinds(real=real, deadly=deadly))
+    cycle, place = divmod(seed, len(deck))
     random.Random(cycle).shuffle(deck)
     kind, what, action = deck[place]
     chance = random.Random(seed)
@@ -102,7 +113,7 @@ def trouble_of(seed: int, *, real: bool = True) -> Trouble:
         action=action,
         hit=chance.randint(1, OFTEN.get(what, 1)),
         provocation=PROVOKED.get(what, "cancel" if chance.random() < 0.1 else ""),
-        after_seconds=chance.uniform(0, 3),
+        after_seconds=chance.uniform(0, 3 if real else 1.5),
     )
 
 
