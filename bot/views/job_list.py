@@ -31,7 +31,7 @@ PROBLEMS = {
     DeliveryProblem.EXPIRED: "It took longer than a private reply lives.",
     DeliveryProblem.REFUSED: "Discord would not take the message.",
 }
-ADVICE = "`/settings` lets me write to you directly in such a case."
+ADVICE = " `/settings` lets me write to you directly in such a case."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,8 @@ def _lines(entry: Entry, *, worker_alive: bool) -> Iterator[str]:
     yield _title(entry)
     yield _standing(entry, worker_alive=worker_alive)
     if entry.problem is not None:
-        yield f"{PROBLEMS[entry.problem]} {ADVICE}"
+        helps = entry.problem is not DeliveryProblem.REFUSED and not entry.direct
+        yield f"{PROBLEMS[entry.problem]}{ADVICE if helps else ''}"
     facts = [discord.utils.format_dt(entry.job.created_at, "R")]
     if entry.message is not None:
         where = "in your direct messages" if entry.direct else "in the channel"

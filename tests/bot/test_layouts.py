@@ -6,19 +6,22 @@ from io import BytesIO
 from uuid import UUID
 
 import discord
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.prompts import read_negative, tidy
-from bot.views import model_gallery, picture_card
+from bot.views import job_list, model_gallery, picture_card, settings_card
 from bot.views.imagine_form import ImagineForm
+from bot.views.job_list import PAGE_JOBS, Usage
 from bot.views.model_buttons import PageButton, Place, Scope
 from bot.views.model_gallery import PAGE_MODELS, Shown
 from bot.views.rename_form import RenameForm
 from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind
 from storage.errors import InvalidName
+from storage.history import Entry, Message
 from storage.names import MAX_CHARS, name_key, validate_name
-from storage.schema import Image, Job, JobState, Model, ModelStatus
+from storage.schema import DeliveryProblem, Image, Job, JobState, Model, ModelStatus
 from tests.bot.payloads import check_message, check_modal
 
 SNOWFLAKES = st.integers(1, 2**64 - 1)
@@ -141,6 +144,38 @@ def test_any_page_of_models(rows: list[Model], viewer: int, scope: Scope, data: 
 
     check_message(rendered.view)
     assert len(rendered.files) == sum(each.cover is not None for each in shown)
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    job = draw(jobs())
+    if draw(st.booleans()):
+        job.kind, job.model_id = JobKind.TRAIN, job.model_id or job.id
+    place = st.builds(Message, guild_id=st.none() | SNOWFLAKES, channel_id=SNOWFLAKES, message_id=SNOWFLAKES)
+    return Entry(
+        job=job,
+        model=draw(models()) if job.model_id else None,
+        place=draw(st.integers(0, 10**6)),
+        pictures=draw(st.integers(0, 4)),
+        message=draw(st.none() | place),
+        direct=draw(st.booleans()),
+        problem=draw(st.none() | st.sampled_from(DeliveryProblem)),
+        refunded=draw(st.booleans()),
+    )
+
+
+@given(st.lists(entries(), max_size=PAGE_JOBS, unique_by=lambda entry: entry.job.id), st.booleans(), st.data())
+def test_any_page_of_jobs(rows: list[Entry], alive: bool, data: st.DataObject) -> None:
+    total = data.draw(st.integers(len(rows), 5 * 10**6))
+    page = data.draw(st.integers(0, job_list.page_count(total) - 1))
+    usage = {kind: Usage(used=10**6, limit=data.draw(st.integers(0, 10**6))) for kind in JobKind}
+
+    check_message(job_list.render(rows, total, page, usage, worker_alive=alive).view)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_the_settings(allowed: bool) -> None:
+    check_message(settings_card.render(direct_messages=allowed))
 
 
 @given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), st.booleans(), st.data())
