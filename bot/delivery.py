@@ -40,7 +40,8 @@ class Delivery:
         self._wake = Wake(POLL_SECONDS)
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._edited: dict[int, datetime] = {}
-        self._hold_until, self._holds = services.clock(), 0
+        self._hold_until: datetime | None = None
+        self._holds = 0
         self._finishing = False
 
     async def run(self) -> None:
@@ -64,9 +65,9 @@ class Delivery:
 
     async def _begin(self, group: asyncio.TaskGroup) -> None:
         now = self._services.clock()
-        if self._finishing or now < self._hold_until:
+        if self._at_rest(now):
             return
-        self._edited = {channel: at for channel, at in self._edited.items() if now - at < EDIT_INTERVAL}
+        self._edited = {channel: at for channel, at in self._edited.items() if abs(now - at) < EDIT_INTERVAL}
         async with self._services.database.read() as session:
             due = await due_deliveries(session, now, BATCH, busy=self._busy, paced=self._edited)
             progress = await only_progress(session, due)
@@ -91,7 +92,7 @@ class Delivery:
 
     async def _try(self, row: Row) -> None:
         """Deliver one row. When the rows themselves cannot be read or written, all deliveries wait."""
-        if self._finishing or self._services.clock() < self._hold_until:
+        if self._at_rest(self._services.clock()):
             return
         try:
             await self._deliver_or_note_why(row)
@@ -162,6 +163,9 @@ class Delivery:
         else:
             log.error("job %s: Discord refused delivery %d, %s", row.job_id, row.id, error)
             await self._postpone(row, pause(row.attempts), reason)
+
+    def _at_rest(self, now: datetime) -> bool:
+        return self._finishing or (self._hold_until is not None and now < self._hold_until)
 
     def _hold(self, seconds: float) -> None:
         """Send nothing for a while: too many refused requests, and Discord shuts us out for an hour."""

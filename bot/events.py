@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import ValidationError
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ResponseError
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.loops import forever
@@ -95,7 +95,7 @@ class EventReader:
         try:
             async with session.begin_nested():
                 return await apply_event(session, event, self._clock()) is not None
-        except IntegrityError:
+        except (IntegrityError, DataError, OverflowError):
             log.exception("job %s: an event %s that the rows refuse", event.job, event.kind)
             return False
 

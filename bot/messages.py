@@ -100,14 +100,20 @@ class Messages:
         if row.webhook_token is None or self._bot.application_id is None:
             raise Undeliverable(DeliveryProblem.EXPIRED)
         webhook = discord.Webhook.partial(self._bot.application_id, row.webhook_token, client=self._bot)
-        reply: int = row.message_id or "@original"  # type: ignore[assignment]  # Discord's name for the first reply
         try:
-            message = await webhook.edit_message(reply, view=card.view, attachments=card.files)
+            reply = row.message_id or await self._reply_to_command(self._bot.application_id, row.webhook_token)
+            await webhook.edit_message(reply, view=card.view, attachments=card.files)
         except discord.HTTPException as error:
             if error.status in {401, 404}:
                 raise Undeliverable(DeliveryProblem.EXPIRED) from error
             raise
-        return message.id
+        return reply
+
+    async def _reply_to_command(self, application_id: int, token: str) -> int:
+        """Find the reply that a command began and did not come to note."""
+        path = "/webhooks/{application_id}/{webhook_token}/messages/@original"
+        route = discord.http.Route("GET", path, application_id=application_id, webhook_token=token)
+        return int((await self._bot.http.request(route))["id"])
 
     async def _send(self, row: Row, job: Job, content: Rendered) -> Shown:
         """Send a message, unless one that we sent before and know nothing of is there."""

@@ -7,10 +7,11 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-OUTAGE = (RedisConnectionError, RedisTimeoutError, OSError)
-"""What a command raises while Redis is down; `OSError` is a refused or unresolved connection."""
+OUTAGE = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError, OSError)
+"""What a command raises while Redis is down, full or a mere copy; `OSError` is a refused or unresolved connection."""
 
 
 def connection_pool(url: str, *, patient: bool) -> ConnectionPool:
