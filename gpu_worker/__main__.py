@@ -32,8 +32,8 @@ REDIS_WAIT_SECONDS = 30.0
 """How long a start waits for Redis, which may be starting itself."""
 
 # A stop takes less than 30 s in all: pictures are finished, trainings checkpointed, and both brought away.
-PICTURES_SECONDS = 8.0
-ENGINE_STOP_SECONDS = 12.0
+PICTURES_SECONDS = 7.0
+ENGINE_STOP_SECONDS = 11.0
 UPLOAD_SECONDS = 5.0
 
 
@@ -70,8 +70,16 @@ def main(env_file: Path | None = None, engine: Sequence[str] | None = None) -> i
         return _fail(error.code, str(error))
 
 
-async def serve(settings: WorkerSettings, command: Sequence[str], stopped: "asyncio.Future[Exit]") -> Exit:
-    """Work until `stopped` is done, and set it when the engine proves broken. Raises `CannotStart`."""
+async def serve(
+    settings: WorkerSettings,
+    command: Sequence[str],
+    stopped: "asyncio.Future[Exit]",
+    hurried: asyncio.Event | None = None,
+) -> Exit:
+    """Work until `stopped` is done, and set it when the engine proves broken. Raises `CannotStart`.
+
+    The stop itself is cut short by `hurried`.
+    """
     async with contextlib.AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_open_redis(settings.redis_url.get_secret_value(), stopped))
         blobs, workspace = _open_folders(settings)
@@ -100,34 +108,51 @@ async def serve(settings: WorkerSettings, command: Sequence[str], stopped: "asyn
             log.info("worker %s serves base %s", name, settings.base)
             code = await stopped
             log.info("worker %s stops", name)
-            await hand_over(queues, engine)
+            await hand_over(queues, engine, hurried or asyncio.Event())
             for task in (*serving, running):
                 task.cancel()
         await _say_farewell(redis, name)
     return code
 
 
-async def hand_over(queues: Queues, engine: EngineProcess) -> None:
-    """Finish the pictures, checkpoint the trainings, and leave what is not done in the queue."""
+async def hand_over(queues: Queues, engine: EngineProcess, hurried: asyncio.Event) -> None:
+    """Finish the pictures, checkpoint the trainings, and leave what is not done in the queue; hurried, only the last.
+
+    Either way the next worker goes on at once: what this one held is given back.
+    """
     queues.open(False)
+    async with asyncio.TaskGroup() as group:
+        orderly = group.create_task(_wind_up(queues, engine))
+        hurry = group.create_task(hurried.wait())
+        await asyncio.wait({orderly, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        orderly.cancel()
+        hurry.cancel()
+    await engine.stop(0)
+    queues.drop()
+
+
+async def _wind_up(queues: Queues, engine: EngineProcess) -> None:
     await queues.settle(PICTURES_SECONDS, JobKind.IMAGINE)
     await engine.stop(ENGINE_STOP_SECONDS)
     reach("worker.engine_stopped")
     await queues.settle(UPLOAD_SECONDS)
-    queues.drop()
 
 
 async def _serve_until_signal(settings: WorkerSettings, command: Sequence[str]) -> Exit:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Exit] = loop.create_future()
+    hurried = asyncio.Event()
 
     def stop() -> None:
-        if not stopped.done():
+        """Stop in order at the first signal, and at once at the second."""
+        if stopped.done():
+            hurried.set()
+        else:
             stopped.set_result(Exit.OK)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    return await serve(settings, command, stopped)
+    return await serve(settings, command, stopped, hurried)
 
 
 async def _keep_running(engine: EngineProcess, stopped: "asyncio.Future[Exit]") -> None:

@@ -15,6 +15,7 @@ from gpu_worker.claim import Claim, Unwanted
 from gpu_worker.class_images import ClassImages
 from gpu_worker.engine_process import EngineProcess, EngineStopped
 from gpu_worker.event_log import EventLog
+from gpu_worker.patience import STORE_OUTAGE, patiently
 from gpu_worker.pipe import (
     Began,
     Checkpointed,
@@ -28,6 +29,7 @@ from gpu_worker.pipe import (
     Train,
     TrainingDone,
 )
+from gpu_worker.saver import Saver
 from gpu_worker.settings import WorkerSettings
 from gpu_worker.workspace import Workspace
 from storage.blobs import Blobs
@@ -96,9 +98,12 @@ async def run_attempt(station: Station, kind: JobKind, job: str, attempt: int) -
     try:
         async with asyncio.TaskGroup() as group:
             holding = group.create_task(claim.hold())
-            events = await EventLog.begin(station.redis, job, attempt)
+            events = await EventLog.begin(station.redis, job, attempt, claim.holds)
+            speaking = group.create_task(events.run())
             ended = await Attempt(station, claim, events, job, attempt).run(raw)
-            holding.cancel()
+            await events.flush()
+            for task in (holding, speaking):
+                task.cancel()
         return ended
     finally:
         await claim.release()
@@ -137,20 +142,19 @@ class Attempt:
             return False
         except Exception:
             log.exception("job %s attempt %d broke", self._job, self._attempt)
-            await self._end(Failed, reason=FailureReason.ENGINE_DIED, retry=True)
+            await self._end_unwanted_or(Failed, reason=FailureReason.ENGINE_DIED, retry=True)
         return True
 
     async def _work(self, request: Request, folder: Path) -> None:
         if await self._claim.look():
             return await self._end_unwanted()
-        await self._tell(Queued)
-        order = await self._fetch(request, folder)
+        self._events.tell(Queued)
+        order = await patiently(lambda: self._fetch(request, folder), wanted=self._is_wanted)
         reach("attempt.fetched")
         if self._claim.unwanted:
             return await self._end_unwanted()
-        async with aclosing(self._station.engine.perform(order)) as reports:
-            async for report in reports:
-                await self._pass_on(request, report)
+        last = await self._follow(request, order)
+        await self._conclude(request, last)
         if isinstance(request, TrainRequest):
             await self._station.class_images.store(request)
         return None
@@ -161,73 +165,123 @@ class Attempt:
         await self._station.class_images.fetch(request)
         return await transfer.fetch_training(self._station.blobs, request, folder)
 
-    async def _pass_on(self, request: Request, report: JobReport) -> None:
-        blobs = self._station.blobs
+    # On the way.
+
+    async def _follow(self, request: Request, order: Train | Imagine) -> JobReport:
+        """Give the engine the job, pass on what it reports, and return its last report. Raises `EngineStopped`."""
+        last: JobReport | None = None
+        async with asyncio.TaskGroup() as group:
+            saver = Saver(lambda report: self._save(request, report))
+            saving = group.create_task(saver.run())
+            try:
+                async with aclosing(self._station.engine.perform(order)) as reports:
+                    async for report in reports:
+                        last = report
+                        await self._pass_on(request, report, saver)
+            except EngineStopped:
+                last = None  # said again outside of the group, which would wrap it
+            if last is None or isinstance(last, JobFailed):
+                await saver.finish()
+            else:
+                await saver.give_up()
+            saving.cancel()
+        if last is None:
+            raise EngineStopped(self._job)
+        return last
+
+    async def _pass_on(self, request: Request, report: JobReport, saver: Saver) -> None:
         match report:
             case Began():
-                await self._tell(Started, worker=self._station.name, steps=report.steps)
+                self._events.tell(Started, worker=self._station.name, steps=report.steps)
             case Progress():
-                await self._tell_step(report)
+                self._tell_step(report)
             case Sampled():
-                key = await transfer.store_sample(blobs, request, report)
-                await self._tell(Sample, step=report.step, key=key)
+                await self._show(request, report)
             case Checkpointed():
-                key = await transfer.store_checkpoint(blobs, request, report)
-                await self._tell(Saved, step=report.step, key=key, digest=report.digest)
-            case JobCancelled():
-                await self._end_unwanted(report.step)
-            case JobFailed():
-                await self._end_failed(report)
+                saver.offer(report)
             case _:
-                await self._finish(request, report)
+                pass  # the last one
 
-    async def _tell_step(self, report: Progress) -> None:
+    def _tell_step(self, report: Progress) -> None:
         """Pass on at most one step a second, but always the first of a stage."""
         now = time.monotonic()
         if report.stage is not self._stage or now - self._told_step_at >= STEP_EVENT_SECONDS:
             self._stage, self._told_step_at = report.stage, now
-            await self._tell(Step, **report.model_dump(include={"stage", "step", "steps", "loss", "seconds_left"}))
+            self._events.tell(Step, **report.model_dump(include={"stage", "step", "steps", "loss", "seconds_left"}))
 
-    async def _tell(self, kind: type[EventBase], **fields: object) -> None:
-        if self._claim.unwanted is not Unwanted.LOST:
-            await self._events.emit(kind, **fields)
+    async def _show(self, request: Request, report: Sampled) -> None:
+        """Store a picture of the training in progress; without it the training goes on as well."""
+        if not await self._claim.seems_held():
+            return
+        try:
+            key = await transfer.store_sample(self._station.blobs, request, report)
+        except STORE_OUTAGE as error:
+            log.warning("job %s: the sample of step %d was not stored: %s", self._job, report.step, error)
+            return
+        self._events.tell(Sample, step=report.step, key=key)
+
+    async def _save(self, request: Request, report: Checkpointed) -> None:
+        """Store a checkpoint and, for whoever goes on from it, the class images that it was trained with."""
+        if not await self._claim.seems_held():
+            return
+        if isinstance(request, TrainRequest):
+            await self._station.class_images.store(request)
+        key = await transfer.store_checkpoint(self._station.blobs, request, report)
+        self._events.tell(Saved, step=report.step, key=key, digest=report.digest)
 
     # The end.
 
+    async def _conclude(self, request: Request, last: JobReport) -> None:
+        match last:
+            case TrainingDone() | ImaginingDone():
+                await self._finish(request, last)
+            case JobFailed(reason=reason):
+                log.warning("job %s attempt %d failed: %s %s", self._job, self._attempt, reason.value, last.detail)
+                await self._end_unwanted_or(Failed, reason=reason, retry=reason is FailureReason.ENGINE_DIED)
+            case JobCancelled():
+                await self._end_unwanted(last.step)
+            case _:
+                raise TypeError(f"{last.op} is no last report")
+
     async def _finish(self, request: Request, report: TrainingDone | ImaginingDone) -> None:
         """Store what was made and say so, unless the person has cancelled in the meantime."""
-        result = await transfer.store_result(self._station.blobs, request, report)
+        if not await self._claim.seems_held():
+            return
+        blobs = self._station.blobs
+        result = await patiently(lambda: transfer.store_result(blobs, request, report), wanted=self._is_wanted)
         reach("attempt.result_stored")
-        if await self._claim.look() in {Unwanted.CANCELLED, Unwanted.LOST}:
-            await transfer.drop_result(self._station.blobs, request)
-            await self._end_unwanted()
+        unwanted = await self._claim.look()
+        if unwanted is Unwanted.CANCELLED:
+            await transfer.drop_result(blobs, request)
+            await self._end(Cancelled)
         elif isinstance(result, Trained):
             await self._end(Done, seconds=report.seconds, trained=result)
         else:
             await self._end(Done, seconds=report.seconds, imagined=result)
 
-    async def _end_failed(self, report: JobFailed) -> None:
-        log.warning("job %s attempt %d failed: %s %s", self._job, self._attempt, report.reason.value, report.detail)
+    def _is_wanted(self) -> bool:
+        return self._claim.unwanted is None
+
+    async def _end_unwanted_or(self, kind: type[EventBase], **fields: object) -> None:
+        """End as unwanted if the attempt is, for that is then the reason; else as given."""
         if self._claim.unwanted:
             await self._end_unwanted()
         else:
-            await self._end(Failed, reason=report.reason, retry=report.reason is FailureReason.ENGINE_DIED)
+            await self._end(kind, **fields)
 
     async def _end_unwanted(self, step: int = 0) -> None:
         if self._claim.unwanted is Unwanted.LATE:
-            await self._end(Failed, reason=FailureReason.GAVE_UP)
+            await self._end(Failed, reason=FailureReason.GAVE_UP, retry=False)
         else:
             await self._end(Cancelled, step=step)
 
-    async def _end(self, kind: type[EventBase], *, retry: bool = False, **fields: object) -> None:
+    async def _end(self, kind: type[EventBase], **fields: object) -> None:
         """Say once how the attempt ended; checkpoints go unless another attempt is to go on from them."""
-        if self._ended or self._claim.unwanted is Unwanted.LOST:
+        if self._ended:
             return
         self._ended = True
-        if kind is Failed:
-            fields["retry"] = retry
         reach("attempt.ending")
-        await self._events.end(kind, **fields)
+        said = await self._events.end(kind, **fields)
         reach("attempt.ended")
-        if not retry:
-            await transfer.drop(self._station.blobs, f"checkpoints/{self._job}")
+        if said and not fields.get("retry"):
+            await transfer.drop_checkpoints(self._station.blobs, self._job, self._attempt)

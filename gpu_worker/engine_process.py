@@ -1,7 +1,9 @@
 """The engine's process: spawned, fed, watched, killed when a step hangs, and started again when it dies.
 
 The engine lives in a process of its own, so that a hung kernel, exhausted memory or a crash takes no queue consumer
-along. It ends with its parent, since its standard input closes then.
+along. It ends with its parent, since its standard input closes then. When it dies, the job whose step it was doing has
+failed; every other is given to the next engine, a training with its newest checkpoint, so that nobody pays for a
+neighbour's crash.
 """
 
 import asyncio
@@ -72,6 +74,8 @@ class EngineProcess:
         self._on_ready = on_ready
         self._process: Process | None = None
         self._work: dict[str, _Work] = {}
+        self._in_hand: str | None = None  # the job whose step the engine does; None until it has said so
+        self._killed_because = ""
         self._quiet = 0.0  # seconds without a frame, as the watch counts them: it rests while we are frozen ourselves
         self._stopping = False
         self.about: pipe.Ready | None = None
@@ -92,7 +96,8 @@ class EngineProcess:
     async def perform(self, order: pipe.Train | pipe.Imagine) -> AsyncGenerator[pipe.JobReport, None]:
         """Give the engine a job, once it is ready, and yield what it reports; the last report is one of `LAST`.
 
-        A dead engine is reported as `JobFailed`. Raises `EngineStopped` when the engine was told to stop.
+        An engine that dies over the job is reported as `JobFailed`, one that dies over another as a second `Began`.
+        Raises `EngineStopped` when the engine was told to stop.
         """
         job = order.request.job
         while earlier := self._work.get(job):  # an attempt that was given up, until the engine lets go of it
@@ -127,7 +132,7 @@ class EngineProcess:
         self._stopping = True
         process = self._process
         if process is None:
-            self._bury()
+            self._bury("it was not running")
         elif not self.ready.is_set():
             self._kill("it is not needed any more")
         else:
@@ -139,7 +144,7 @@ class EngineProcess:
 
     async def _live(self) -> bool:
         """Run one process until it ends; returns whether its base model was loaded."""
-        self._quiet = 0.0
+        self._quiet, self._in_hand, self._killed_because = 0.0, None, ""
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
         )
@@ -160,9 +165,9 @@ class EngineProcess:
             return self.ready.is_set()
         finally:
             self._kill("the worker ends")
-            code = await process.wait()
-            log.log(logging.INFO if self._stopping else logging.ERROR, "engine ended with code %d", code)
-            self._bury()
+            how = self._killed_because or _in_words(await process.wait())
+            log.log(logging.INFO if self._stopping else logging.ERROR, "engine ended: %s", how)
+            self._bury(how)
 
     async def _read(self, stdout: asyncio.StreamReader) -> None:
         try:
@@ -185,7 +190,9 @@ class EngineProcess:
             self.ready.set()
             self._send_waiting()
             self._on_ready(True)
-        elif not isinstance(report, pipe.Alive):
+        elif isinstance(report, pipe.Alive):
+            self._in_hand = report.job
+        else:
             self._report(report)
 
     def _report(self, report: pipe.JobReport) -> None:
@@ -193,6 +200,8 @@ class EngineProcess:
         if work is None:
             return
         work.reports.put_nowait(report)
+        if isinstance(report, pipe.Checkpointed) and isinstance(work.order, pipe.Train):
+            work.order = work.order.model_copy(update={"checkpoint": report.path})
         if isinstance(report, pipe.LAST):
             del self._work[report.job]
             work.over.set()
@@ -222,11 +231,12 @@ class EngineProcess:
     def _kill(self, why: str) -> None:
         if self._process is not None and self._process.returncode is None:
             log.warning("engine killed: %s", why)
+            self._killed_because = why
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _bury(self) -> None:
-        """Tell every job that was in work that its engine is gone; what was not sent yet waits for the next engine."""
+    def _bury(self, how: str) -> None:
+        """Fail the job that the engine died over; all others wait for the next engine."""
         self._process = None
         if self.ready.is_set():
             self.ready.clear()
@@ -236,8 +246,16 @@ class EngineProcess:
                 del self._work[job]
                 work.reports.put_nowait(None)
                 work.over.set()
-            elif work.sent:
-                self._report(pipe.JobFailed(job=job, reason=FailureReason.ENGINE_DIED))
+            elif work.sent and self._in_hand in {None, job}:
+                self._report(pipe.JobFailed(job=job, reason=FailureReason.ENGINE_DIED, detail=how))
+            elif work.sent and work.cancelled:
+                self._report(pipe.JobCancelled(job=job))
+            else:
+                work.sent = False
+
+
+def _in_words(code: int) -> str:
+    return f"it exited with code {code}" if code >= 0 else f"it was ended by {signal.Signals(-code).name}"
 
 
 def _opened(stream: Stream | None) -> Stream:

@@ -68,9 +68,11 @@ class Ready(Frame):
 
 
 class Alive(Frame):
-    """Between two steps, about once a second while there is work: the step before did not hang."""
+    """Between two steps, about once a second and whenever another job gets its turn: the step before did not hang."""
 
     op: Literal["alive"] = "alive"
+    job: str
+    """Whose step comes next: the one to blame should the engine die now."""
 
 
 class Began(Frame):

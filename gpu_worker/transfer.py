@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 Request = TrainRequest | ImagineRequest
 
+CHECKPOINTS_KEPT = 2
+"""The newest, and the one before for the case that it is damaged."""
+
 
 class CannotFetch(Exception):
     """Something that the job needs is missing or damaged."""
@@ -57,7 +60,7 @@ async def fetch_training(blobs: Blobs, request: TrainRequest, folder: Path) -> T
             await blobs.get_file(key, path)
         except BlobMissing as error:
             raise CannotFetch(FailureReason.PHOTOS_MISSING, key) from error
-    checkpoint = await _fetch_newest_checkpoint(blobs, request.job, folder)
+    checkpoint = await _fetch_newest_checkpoint(blobs, request, folder)
     return Train(request=request, photos=tuple(photos), checkpoint=checkpoint, folder=_engine_folder(folder))
 
 
@@ -87,7 +90,16 @@ async def store_checkpoint(blobs: Blobs, request: Request, report: Checkpointed)
     reach("checkpoint.stored")
     await blobs.put(_manifest_key(key), CheckpointManifest(digest=report.digest).model_dump_json().encode())
     reach("checkpoint.vouched")
+    for older in (await _whole_checkpoints(blobs, request))[CHECKPOINTS_KEPT:]:
+        await blobs.delete(_manifest_key(older))  # first: what has no manifest is nobody's to read
+        await blobs.delete(older)
     return key
+
+
+async def drop_checkpoints(blobs: Blobs, job: str, attempt: int) -> None:
+    """Delete the checkpoints of this attempt and of earlier ones; a later one's are not ours."""
+    for key in await _checkpoint_blobs(blobs, job, attempt):
+        await blobs.delete(key)
 
 
 async def store_result(blobs: Blobs, request: Request, done: TrainingDone | ImaginingDone) -> Trained | Imagined:
@@ -139,12 +151,23 @@ async def _store_pictures(blobs: Blobs, keys: list[BlobKey], files: tuple[Pictur
     )
 
 
-async def _fetch_newest_checkpoint(blobs: Blobs, job: str, folder: Path) -> Path | None:
-    """Return the checkpoint with the most steps that is whole, if any."""
-    keys = set(await blobs.list(f"checkpoints/{job}"))
+async def _checkpoint_blobs(blobs: Blobs, job: str, attempt: int) -> list[BlobKey]:
+    """Return every blob of the checkpoints of this attempt and of earlier ones."""
+    keys = await blobs.list(f"checkpoints/{job}")
+    return [key for key in keys if int(key.split("/")[2]) <= attempt]
+
+
+async def _whole_checkpoints(blobs: Blobs, request: Request) -> list[BlobKey]:
+    """Return the checkpoints that have their manifests, that with the most steps first."""
+    keys = set(await _checkpoint_blobs(blobs, request.job, request.attempt))
     whole = [key for key in keys if _manifest_key(key) in keys]
-    path = folder / "checkpoint.safetensors"
-    for key in sorted(whole, key=lambda key: Path(key).name, reverse=True):
+    return sorted(whole, key=lambda key: Path(key).name, reverse=True)
+
+
+async def _fetch_newest_checkpoint(blobs: Blobs, request: TrainRequest, folder: Path) -> Path | None:
+    """Return the checkpoint with the most steps that matches its digest, if any."""
+    path, job = folder / "checkpoint.safetensors", request.job
+    for key in await _whole_checkpoints(blobs, request):
         try:
             manifest = CheckpointManifest.model_validate_json(await blobs.get(_manifest_key(key)))
             if await blobs.get_file(key, path) == manifest.digest:
@@ -162,5 +185,5 @@ def _manifest_key(checkpoint: BlobKey) -> BlobKey:
 
 def _engine_folder(folder: Path) -> Path:
     path = folder / "engine"
-    path.mkdir()
+    path.mkdir(exist_ok=True)
     return path

@@ -51,11 +51,10 @@ class EngineLoop:
         self.pictures: deque[Job] = deque()
         self.trainings: deque[Job] = deque()
         self.training_is_due = False
-        self.last_sign = 0.0
+        self.last_sign = 0.0, ""
 
     def run(self) -> None:
         while self._take_orders(wait=not (self.pictures or self.trainings)):
-            self._show_life()
             if self.trainings and (self.training_is_due or not self.pictures):
                 self.training_is_due = False
                 self._advance(self.trainings)
@@ -64,11 +63,12 @@ class EngineLoop:
                 self._advance(self.pictures)
                 self.training_is_due = len(self.pictures) < waiting
 
-    def _show_life(self) -> None:
-        """Tell the parent about once a second that the step before did not hang."""
-        if time.monotonic() - self.last_sign > ALIVE_SECONDS:
-            self.send(pipe.Alive())
-            self.last_sign = time.monotonic()
+    def _show_life(self, job: str) -> None:
+        """Tell the parent that the step before did not hang, and whose comes now."""
+        at, told = self.last_sign
+        if job != told or time.monotonic() - at > ALIVE_SECONDS:
+            self.send(pipe.Alive(job=job))
+            self.last_sign = time.monotonic(), job
 
     def _take_orders(self, *, wait: bool) -> bool:
         """Take what has come, or wait for something to come; False when it is time to end."""
@@ -115,6 +115,7 @@ class EngineLoop:
     def _advance(self, jobs: deque[Job]) -> None:
         """Do the next piece of the first job's work; a failure ends that job alone."""
         job = jobs[0]
+        self._show_life(job.id)
         try:
             report = next(job.work)
         except StopIteration:

@@ -92,6 +92,7 @@ class Engine:
         self.say(pipe.Began(job=job, steps=steps))
         for step in range(done + 1, steps + 1):
             await asyncio.sleep(STEP_SECONDS)
+            self.say(pipe.Alive(job=job))
             self.trainings[job] = order, step
             self.say(pipe.Progress(job=job, stage=Stage.TRAINING, step=step, steps=steps, loss=1 / step))
             if step % SAVE_EVERY == 0:
@@ -125,6 +126,7 @@ class Engine:
         self.say(pipe.Began(job=request.job, steps=request.steps or 5))
         for _ in range(request.steps or 5):
             await asyncio.sleep(STEP_SECONDS)
+            self.say(pipe.Alive(job=request.job))
             self.misbehave(request.prompt)
         del self.jobs[request.job]
         pictures = [

@@ -1,10 +1,12 @@
 """The parent's side of the pipe, against a real child process that follows a script."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gpu_worker.engine_process import EngineProcess, EngineStopped
@@ -70,10 +72,49 @@ async def test_a_new_attempt_hears_nothing_of_one_that_was_given_up(engine: Engi
 async def test_a_job_that_was_not_sent_waits_for_the_next_engine(engine: EngineProcess, tmp_path: Path) -> None:
     crashing, waiting = order(tmp_path, class_noun="crash"), order(tmp_path)
     failed = await collect(engine, crashing)
-    assert failed[-1] == JobFailed(job=crashing.request.job, reason=FailureReason.ENGINE_DIED)
+    assert failed[-1] == JobFailed(
+        job=crashing.request.job, reason=FailureReason.ENGINE_DIED, detail="it exited with code 9"
+    )
     assert not engine.ready.is_set()
     reports = await collect(engine, waiting)
     assert isinstance(reports[-1], TrainingDone)
+
+
+@pytest.mark.parametrize(
+    ("blow", "said"), [(signal.SIGKILL, "it was ended by SIGKILL"), (signal.SIGSTOP, "it said nothing for 2 s")]
+)
+async def test_a_dead_or_hanging_engine_is_replaced_and_the_reason_told(
+    tmp_path: Path, blow: signal.Signals, said: str
+) -> None:
+    engine = EngineProcess(SCRIPTED_ENGINE, step_seconds=2)
+    train = order(tmp_path, steps=1000)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(engine.run())
+        reports = []
+        async for report in engine.perform(train):
+            reports.append(report)
+            if report.op == "progress" and len(reports) == 2:
+                [child] = [one for one in psutil.Process().children() if SCRIPTED_ENGINE[-1] in one.cmdline()]
+                child.send_signal(blow)
+        assert reports[-1] == JobFailed(job=train.request.job, reason=FailureReason.ENGINE_DIED, detail=said)
+        assert isinstance((await collect(engine, order(tmp_path)))[-1], TrainingDone)
+        await engine.stop(5)
+
+
+async def test_a_bystander_of_a_crash_goes_on_from_its_newest_checkpoint(engine: EngineProcess, tmp_path: Path) -> None:
+    folders = [tmp_path / "crashing", tmp_path / "bystander"]
+    for folder in folders:
+        folder.mkdir()
+    async with asyncio.TaskGroup() as group:
+        bystander = group.create_task(collect(engine, order(folders[1])))
+        crashing = group.create_task(collect(engine, order(folders[0], class_noun="crash")))
+    assert isinstance(crashing.result()[-1], JobFailed)
+    heard = bystander.result()
+    [again] = [place for place, report in enumerate(heard) if report.op == "began" and place]
+    first = heard[again + 1]
+    assert first.op == "progress"
+    assert first.step == 6
+    assert isinstance(heard[-1], TrainingDone)
 
 
 async def test_after_a_stop_jobs_are_handed_back(engine: EngineProcess, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from storage.contract import (
     request_key,
 )
 from tests.gpu_worker.house import WAIT_SECONDS, Asker, asking, running_worker, worker_settings
+from tests.waiting import until
 
 
 def next_attempt(request: TrainRequest) -> TrainRequest:
@@ -68,15 +70,21 @@ async def test_an_engine_that_hangs_or_babbles_is_replaced(
         assert isinstance(await asker.outcome(picture.job), Done)
 
 
-async def test_a_crash_ends_every_job_that_the_engine_had(asker: Asker, settings: WorkerSettings) -> None:
+async def test_a_crash_costs_only_the_job_that_it_happened_to(
+    asker: Asker, settings: WorkerSettings, blobs: Blobs
+) -> None:
     async with running_worker(settings):
-        training = await asker.train(steps=1000)
-        await asker.wait_for(training.job, "started")
+        training = await asker.train(steps=100)
+        await asker.wait_for(training.job, "saved")
         picture = await asker.imagine("crash")
-        for job in (training.job, picture.job):
-            failed = await asker.outcome(job)
-            assert isinstance(failed, Failed)
-            assert failed.retry
+        failed = await asker.outcome(picture.job)
+        assert isinstance(failed, Failed)
+        assert failed.reason is FailureReason.ENGINE_DIED
+        assert failed.retry
+        done = await asker.outcome(training.job)
+        assert done.attempt == 1
+        assert ", 0 of them before" not in await adapter_text(blobs, done)
+        assert [event.kind for event in await asker.events(training.job)].count("started") == 2
 
 
 async def test_a_damaged_checkpoint_is_left_out(asker: Asker, settings: WorkerSettings, blobs: Blobs) -> None:
@@ -203,7 +211,14 @@ async def test_a_training_outlives_a_restart_of_redis(blobs: Blobs, tmp_path: Pa
                 request = await asker.train(steps=200)
                 await asker.wait_for(request.job, "started")
             server.stop()
-            await asyncio.sleep(2.5)  # longer than the lease
+            gone_at = time.monotonic()
+            before = await blobs.list(f"checkpoints/{request.job}")
+
+            async def goes_on() -> bool:
+                return await blobs.list(f"checkpoints/{request.job}") != before
+
+            await until(goes_on)
+            await asyncio.sleep(gone_at + 2.5 - time.monotonic())  # longer than the lease
             server = ValkeyServer(port=port, data_dir=folder, persist=True, config=config)
             server.start()
             async with asking(url, blobs) as asker:
@@ -214,6 +229,16 @@ async def test_a_training_outlives_a_restart_of_redis(blobs: Blobs, tmp_path: Pa
                 assert kinds.count("started") == kinds.count("done") == 1
     finally:
         server.stop()
+
+
+async def test_a_training_outlives_a_redis_that_forgets_everything(asker: Asker, settings: WorkerSettings) -> None:
+    async with running_worker(settings):
+        request = await asker.train(steps=200)
+        await asker.wait_for(request.job, "started")
+        await asker.redis.flushall()
+        assert isinstance(await asker.outcome(request.job), Done)
+    kinds = [event.kind for event in await asker.events(request.job)]
+    assert "started" not in kinds  # nor was it ever begun anew
 
 
 async def test_a_worker_stops_in_time_while_redis_is_away(

@@ -6,9 +6,6 @@ import signal
 import socket
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,48 +15,8 @@ import gpu_worker.__main__
 from gpu_worker.__main__ import Exit, main
 from gpu_worker.settings import WorkerSettings
 from storage.contract import Done, JobKind, worker_key
-from tests.gpu_worker.house import WAIT_SECONDS, Asker, running_worker
-
-
-@pytest.fixture
-def env_file(tmp_path: Path, redis_url: str) -> Path:
-    path = tmp_path / "worker.env"
-    path.write_text(
-        f"REDIS_URL={redis_url}\nBLOB_URL={tmp_path / 'blobs'}\nCACHE_DIR={tmp_path / 'cache'}\n"
-        "WORKER_NAME=child\nLEASE_SECONDS=2\nLEASE_RENEW_SECONDS=0.5\n",
-        encoding="utf-8",
-    )
-    return path
-
-
-@asynccontextmanager
-async def worker_process(env_file: Path) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.gpu_worker.scripted_worker", str(env_file), stdin=DEVNULL, stderr=PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def engine_of(worker: Process) -> int:
-    """Return the process id of the worker's engine."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text(encoding="ascii").split()
-            if children:
-                return int(children[0])
-            await asyncio.sleep(0.05)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+from tests.gpu_worker.house import Asker, running_worker
+from tests.gpu_worker.processes import engine_of, is_alive, worker_process
 
 
 async def test_sigterm_hands_over_and_ends_in_order(asker: Asker, env_file: Path, settings: WorkerSettings) -> None:

@@ -29,7 +29,8 @@ async def test_a_training_is_told_from_start_to_end(asker: Asker, settings: Work
         kinds = [event.kind for event in events]
         assert kinds[:3] == ["queued", "started", "step"]
         assert kinds[-1] == "done"
-        assert kinds.count("saved") == kinds.count("sample") == 4
+        assert kinds.count("sample") == 4
+        assert 1 <= kinds.count("saved") <= 4  # of those that wait only the newest is stored
         numbers = [event.seq for event in events]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
