@@ -21,7 +21,14 @@ def hold_database(url: str) -> Iterator[None]:
     if address.get_backend_name() != "sqlite":
         yield
         return
-    path = Path(str(address.database)).resolve()
+    with hold(Path(str(address.database))):
+        yield
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Be the one process that works on what lies under this path. Raises `DatabaseInUse`."""
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("a", encoding="utf-8") as file:
         try:

@@ -17,9 +17,13 @@ from bot.playground.processes import redis_server, worker
 from bot.playground.report import Memory, judge, write_result
 from bot.playground.world import World, open_world
 from bot.settings import BotSettings
+from storage.database_lock import hold
+from storage.errors import DatabaseInUse
 
 SAMPLES = Path(__file__).parents[2] / "gpu_worker" / "demo_bundle" / "photos"
 DEFAULT_PORT = 8765
+STATE = "state"
+IN_USE = 75
 INTERRUPTED = 130
 """What a shell reports of a program that Ctrl-C ended, so that a demo that was cut short never counts as played."""
 
@@ -35,7 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     folder, sample = options.folder.resolve(), SAMPLES / options.subject
     try:
-        return asyncio.run(run(folder, sample, once=options.once, port=options.port))
+        with hold(folder / STATE):  # before an older demo's state is wiped
+            return asyncio.run(run(folder, sample, once=options.once, port=options.port))
+    except DatabaseInUse:
+        say(f"Another demo runs in {folder}: stop it first, or name another folder with --folder.")
+        return IN_USE
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("Stopped; everything is cleaned up.")
         return INTERRUPTED if options.once else 0
@@ -78,7 +86,7 @@ async def run(folder: Path, sample: Path, *, once: bool, port: int) -> int:
 
 def _fresh(folder: Path) -> Path:
     """Empty what an earlier demo left; returns the folder for logs, rows and blobs."""
-    state = folder / "state"
+    state = folder / STATE
     shutil.rmtree(state, ignore_errors=True)
     for old in [*folder.glob("*.png"), *folder.glob("*.json"), *folder.glob("transcript.txt")]:
         old.unlink()
