@@ -300,10 +300,10 @@ async def _body(request: web.Request) -> tuple[Json, list[str]]:
 
 
 def _numbered(components: list[Json], numbers: "itertools.count[int]") -> list[Json]:
-    """Give every component its number, as Discord does."""
+    """Give every component that came without a number its own, as Discord does."""
     return [
-        component
-        | {"id": next(numbers)}
+        {"id": next(numbers)}
+        | component
         | ({"components": _numbered(component["components"], numbers)} if "components" in component else {})
         for component in components
     ]
