@@ -121,14 +121,17 @@ def use(monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> None:
     monkeypatch.setattr(training_job, "choose_recipe", lambda *_: recipe)
 
 
-def let_scores_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Score candidates by their brightness, so that the best is rarely the last."""
+def let_scores_differ(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Score candidates by their brightness, so that the best is rarely the last; return where scores are noted."""
+    scores: list[float] = []
 
     def brightness(*given: Any) -> float:
-        return -sum(ImageStat.Stat(picture).mean[0] for picture in given[3])
+        scores.append(-sum(ImageStat.Stat(picture).mean[0] for picture in given[3]))
+        return scores[-1]
 
     monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
     monkeypatch.setattr(training_job, "score_candidate", brightness)
+    return scores
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
@@ -151,8 +154,10 @@ def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(
 
 def test_a_training_stopped_anywhere_ends_as_if_it_had_not_been(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while a candidate is drawn, or the result."""
-    let_scores_differ(monkeypatch)
+    scores = let_scores_differ(monkeypatch)
     expected = file_digest(house.finish().adapter)
+    expected_scores = scores.copy()
+    scores.clear()
     checkpoint, lives, done = None, 0, None
     while done is None:
         lives += 1
@@ -164,6 +169,7 @@ def test_a_training_stopped_anywhere_ends_as_if_it_had_not_been(house: House, mo
             checkpoint = saved.path if isinstance(saved, pipe.Checkpointed) else checkpoint
         work.close()
     assert lives > 5
+    assert scores == expected_scores
     assert file_digest(done.adapter) == expected
 
 
