@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import discord
 from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from bot.composition import open_house
 from bot.loops import running
@@ -58,7 +58,7 @@ def main(env_file: Path | None = None) -> int:
         return _fail(
             Exit.IN_USE, f"Another bot runs on the database {error.name}: stop it first. One bot to a database."
         )
-    except OperationalError as error:
+    except DBAPIError as error:
         return _fail(Exit.STORAGE, f"The database cannot be used: {error.orig}.")
     except OSError as error:
         return _fail(Exit.STORAGE, f"The bot cannot start: {error}.")

@@ -19,6 +19,7 @@ from storage.contract import (
 )
 from storage.database import Database
 from storage.schema import Image, InboxEntry, Job, JobState
+from tests.storage.disks import read_only
 from tests.storage.examples import NOW, Clock, accepted_imagining, imagined
 from tests.waiting import until
 
@@ -194,3 +195,42 @@ async def reached(database: Database, job: Job, state: JobState) -> None:
         return await state_of(database, job) is state
 
     await until(is_there)
+
+
+async def test_a_number_that_no_column_holds_leaves_the_others(
+    reader: EventReader, database: Database, redis: Redis
+) -> None:
+    first, second = [await accepted_imagining(database) for _ in range(2)]
+    await say(redis, Started(job=first.id, attempt=1, seq=1, worker="w", steps=2**70), imagined(second))
+    await read_all(reader)
+    assert [await state_of(database, job) for job in (first, second)] == [JobState.ACCEPTED, JobState.SUCCEEDED]
+    assert await left(redis) == (0, 0)
+
+
+async def test_a_full_disk_keeps_the_events_until_there_is_room(
+    reader: EventReader, database: Database, redis: Redis
+) -> None:
+    job = await accepted_imagining(database)
+    await say(redis, imagined(job))
+    async with read_only(database):
+        with pytest.raises(OperationalError):
+            await read_all(reader)
+        assert await left(redis) == (1, 1)
+    await read_all(reader)
+    assert await state_of(database, job) is JobState.SUCCEEDED
+    assert await left(redis) == (0, 0)
+
+
+async def test_a_full_redis_is_still_read(reader: EventReader, database: Database, redis: Redis) -> None:
+    """It takes no more, but gives what it has, and that makes room."""
+    job = await accepted_imagining(database)
+    await say(redis, Queued(job=job.id, attempt=1, seq=1))
+    await read_all(reader)
+    await say(redis, imagined(job))
+    await redis.config_set("maxmemory", 1)
+    try:
+        await read_all(reader)
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert await state_of(database, job) is JobState.SUCCEEDED
+    assert await left(redis) == (0, 0)

@@ -106,6 +106,19 @@ async def test_a_wrong_or_missing_setting_is_named_in_one_line(settings_file: Pa
     assert named in said[0]
 
 
+async def test_a_database_that_cannot_be_written_is_one_line(settings_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_bytes(b"not a database at all, but the file that the settings name" * 99)
+    text = settings_file.read_text(encoding="utf-8").replace("dreambot.db", "taken")
+    settings_file.write_text(text, encoding="utf-8")
+
+    async with started("bot", "--env-file", str(settings_file)) as process:
+        said = [line for line in await ended(process) if " INFO " not in line]
+
+    assert process.returncode == 74
+    assert len(said) == 1, said
+    assert "database" in said[0]
+
+
 @pytest.mark.slow
 async def test_worker_starts_with_a_settings_file_and_stops_on_sigterm(settings_file: Path, redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis, started("worker", "--env-file", str(settings_file)) as process:

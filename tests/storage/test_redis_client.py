@@ -1,8 +1,10 @@
+import asyncio
 import socket
 import ssl
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from storage.redis_client import OUTAGE, address, client, connection_pool
 
@@ -43,3 +45,19 @@ def test_tls_checks_whom_it_speaks_to() -> None:
 def test_refuses_what_is_no_address(url: str) -> None:
     with pytest.raises(ValueError, match="Redis URL"):
         connection_pool(url, patient=False)
+
+
+async def test_a_patient_command_waits_for_room(redis_url: str, redis: Redis) -> None:
+    async with client(redis_url, patient=True) as patient, client(redis_url, patient=False) as hasty:
+        await redis.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(OutOfMemoryError):
+                await hasty.set("event", "1")
+            waiting = asyncio.ensure_future(patient.set("event", "2"))
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+        finally:
+            await redis.config_set("maxmemory", 0)
+        async with asyncio.timeout(20):
+            await waiting
+    assert await redis.get("event") == b"2"
