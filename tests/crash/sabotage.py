@@ -71,28 +71,30 @@ def believe_late_workers() -> None:
     async def apply_any(session: object, event: AnyEvent, at: object) -> object:
         job = await session.get(Job, event.job)  # type: ignore[attr-defined]
         if job is not None:
-            event = event.model_copy(update={"attempt": job.attempt})
+            event = event.model_copy(update={"attempt": job.attempt, "seq": max(event.seq, job.last_seq + 1)})
         return await apply_event(session, event, at)  # type: ignore[arg-type]
 
     bot.events.apply_event = apply_any  # type: ignore[assignment]
 
 
 def note_before_sending() -> None:
-    from bot.delivery import Delivery
+    from bot.messages import Messages, Shown
+    from bot.views.rendered import Rendered
     from storage.deliveries import mark_sent
     from storage.faults import reach
     from storage.schema import Delivery as Row
+    from storage.schema import Job
 
-    send = Delivery._send
+    send = Messages._send
 
-    async def note_and_send(self: Delivery, row: Row, *arguments: object, **options: object) -> int:
+    async def note_and_send(self: Messages, row: Row, job: Job, content: Rendered) -> Shown:
         services = self._services
         async with services.database.write() as session:
             await mark_sent(session, row.id, 1, row.revision, services.clock())
         reach("delivery.posted")
-        return await send(self, row, *arguments, **options)  # type: ignore[arg-type]
+        return await send(self, row, job, content)
 
-    Delivery._send = note_and_send  # type: ignore[method-assign, assignment]
+    Messages._send = note_and_send  # type: ignore[method-assign]
 
 
 SABOTAGES = {
