@@ -55,6 +55,7 @@ class EventLog:
         await self.flush()
         if not await self._may_speak():
             return False
+        reach("event.ending")
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.xadd(EVENTS_STREAM, {EVENT_FIELD: self._number(kind, fields)})
             pipe.delete(request_key(self._job, self._attempt))

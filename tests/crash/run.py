@@ -87,7 +87,7 @@ async def _strike_later(house: House, run: Run) -> None:
     await asyncio.sleep(run.trouble.after_seconds)
     run.struck_at, run.reached = time.time(), True
     with contextlib.suppress(RedisError, OSError):
-        await thaw(house, run.jobs, await strike(house, run.trouble))
+        await thaw(house, run, await strike(house, run.trouble))
 
 
 async def _nurse(house: House, run: Run) -> None:
@@ -96,16 +96,16 @@ async def _nurse(house: House, run: Run) -> None:
         await asyncio.sleep(LOOK_SECONDS)
     run.struck_at, run.reached = struck[0], True
     if run.trouble.action == "stop":
-        await thaw(house, run.jobs, [struck[1]])
+        await thaw(house, run, [struck[1]])
 
 
-async def thaw(house: House, jobs: Sequence[Job], frozen: Sequence[int]) -> None:
+async def thaw(house: House, run: Run | None, frozen: Sequence[int]) -> None:
     """Let frozen processes sleep past their lease: until another attempt has begun, or no longer will."""
     if not frozen:
         return
 
     async def overtaken() -> bool:
-        return any(now.attempt > before.attempt for now, before in zip(await rows(house, jobs), jobs, strict=True))
+        return any(job.attempt > 1 for job in await rows(house, run.jobs if run else []))
 
     try:
         await until(overtaken, 2.5 * house.timings.lease)

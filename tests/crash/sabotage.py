@@ -78,23 +78,21 @@ def believe_late_workers() -> None:
 
 
 def note_before_sending() -> None:
-    from bot.messages import Messages, Shown
-    from bot.views.rendered import Rendered
+    from bot.messages import Messages
     from storage.deliveries import mark_sent
     from storage.faults import reach
     from storage.schema import Delivery as Row
-    from storage.schema import Job
 
     send = Messages._send
 
-    async def note_and_send(self: Messages, row: Row, job: Job, content: Rendered) -> Shown:
+    async def note_and_send(self: Messages, row: Row, *arguments: object, **options: object) -> object:
         services = self._services
         async with services.database.write() as session:
             await mark_sent(session, row.id, 1, row.revision, services.clock())
         reach("delivery.posted")
-        return await send(self, row, job, content)
+        return await send(self, row, *arguments, **options)  # type: ignore[arg-type]
 
-    Messages._send = note_and_send  # type: ignore[method-assign]
+    Messages._send = note_and_send  # type: ignore[method-assign, assignment]
 
 
 SABOTAGES = {
@@ -103,6 +101,6 @@ SABOTAGES = {
     "non-atomic checkpoint": Sabotage(
         role="worker", breaks=checkpoint_in_place, point="checkpoint.stored", action="kill", hit=2
     ),
-    "no fence": Sabotage(role="bot", breaks=believe_late_workers, point="attempt.ending", action="stop"),
+    "no fence": Sabotage(role="bot", breaks=believe_late_workers, point="event.ending", action="stop"),
     "noted before sent": Sabotage(role="bot", breaks=note_before_sending, point="delivery.posted", action="kill"),
 }

@@ -66,4 +66,4 @@ async def _keep_killing(house: House, chance: random.Random, result: Soak) -> No
         result.deaths[f"{what} {action}".strip()] += 1
         trouble = Trouble(kind=kind, what=what, action=action, after_seconds=chance.random())
         with contextlib.suppress(RedisError, OSError):
-            await thaw(house, [], await strike(house, trouble))
+            await thaw(house, None, await strike(house, trouble))
