@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 20.0
 """The least time between two checkpoints, and about the most that a dead worker costs. Young's rule (1974), the root of
-twice the time to save times the time between deaths, asks for so much when a checkpoint takes 0.16 s, as the demo base's
-do (benchmarks/checkpoints.py), and a worker dies every 20 minutes. Cautious, but cheap: saving takes under 1 %."""
+twice the time to save times the time between deaths, gives this for a checkpoint of 0.16 s, which the demo base's take
+(benchmarks/checkpoints.py), and a worker that dies every 20 minutes. Cautious, but cheap: saving takes under 1 %."""
 CHECKPOINT_SHARE = 0.02
 """The most of the training's time that saving may take: where a checkpoint takes a second, they come every 50 s."""
 

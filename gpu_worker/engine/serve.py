@@ -27,7 +27,8 @@ PR_SET_PDEATHSIG = 1
 def serve(base: str, device: str, cache: Path) -> None:
     """Load the base, say that it is ready, and work until told to stop or the parent is gone."""
     _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
+    for number in (signal.SIGINT, signal.SIGTERM):  # a service manager's reach us as well; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     reports = _reserve_stdout()
 
     def send(frame: pipe.Frame) -> None:

@@ -89,9 +89,21 @@ def _encode(views: Sequence[Tensor], model: Resident) -> Generator[None, None, L
     """Encode the views [K, 3, S, S] of N images."""
     encoded = []
     for of_one in views:
-        encoded.append(model.base.encode_images(of_one))
+        encoded.append(_encode_views(of_one, model))
         yield
     return Latents(torch.stack([mean for mean, _ in encoded]), torch.stack([std for _, std in encoded]))
+
+
+def _encode_views(views: Tensor, model: Resident) -> tuple[Tensor, Tensor]:
+    """Encode views [K, 3, S, S] together or, where the memory does not hold that, one by one."""
+    try:
+        return model.base.encode_images(views)
+    except OUT_OF_MEMORY as problem:
+        if not ran_out(problem) or len(views) == 1:
+            raise
+    give_back()
+    means, stds = zip(*(model.base.encode_images(view) for view in views.split(1)), strict=True)
+    return torch.cat(means), torch.cat(stds)
 
 
 def _class_latents(model: Resident, course: Course, cache: Path) -> Generator[pipe.Report | None, None, Latents | None]:

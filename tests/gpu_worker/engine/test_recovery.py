@@ -2,7 +2,7 @@
 
 import resource
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -280,15 +280,18 @@ def spoil(monkeypatch: pytest.MonkeyPatch, at: list[int]) -> None:
 
 
 def limit_memory(monkeypatch: pytest.MonkeyPatch, *, rows: int) -> None:
-    """Let the U-Net ask for far too much memory, for more than so many rows: the allocator's own error comes."""
-    plain = BaseModel.predict
+    """Let a network ask for far too much memory, for more than so many rows: the allocator's own error comes."""
+    for name in ("predict", "encode_images"):
+        monkeypatch.setattr(BaseModel, name, limited(getattr(BaseModel, name), rows))
 
-    def predict(self: BaseModel, latents: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        if len(latents) > rows:
+
+def limited(plain: Callable[..., Any], rows: int) -> Callable[..., Any]:
+    def run(self: BaseModel, batch: torch.Tensor, *rest: torch.Tensor) -> Any:
+        if len(batch) > rows:
             torch.empty(1 << 55, dtype=torch.uint8)
-        return plain(self, latents, *rest)
+        return plain(self, batch, *rest)
 
-    monkeypatch.setattr(BaseModel, "predict", predict)
+    return run
 
 
 def finished(work: Pauses[torch.Tensor]) -> torch.Tensor:

@@ -38,6 +38,9 @@ def test_it_serves_until_its_input_ends_and_keeps_its_output_clean(base_folder: 
         engine.stdin.write(pipe.encode(pipe.Imagine(request=request, folder=tmp_path)))
         assert engine.stdout is not None
         said: list[pipe.Report] = []
+        (length,) = pipe.HEADER.unpack(read_exactly(engine.stdout, pipe.HEADER.size))  # type: ignore[arg-type]
+        said.append(pipe.REPORT.validate_json(read_exactly(engine.stdout, length)))  # type: ignore[arg-type]
+        engine.terminate()  # as a service manager does to every process of a service; the parent decides
         while not said or not isinstance(said[-1], pipe.ImaginingDone):
             (length,) = pipe.HEADER.unpack(read_exactly(engine.stdout, pipe.HEADER.size))  # type: ignore[arg-type]
             said.append(pipe.REPORT.validate_json(read_exactly(engine.stdout, length)))  # type: ignore[arg-type]
