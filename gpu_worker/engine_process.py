@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 engine_log = logging.getLogger("gpu_worker.engine")
 
 MAX_FAILED_STARTS = 3
+MAX_HANGS = 3
+"""So many in a row, with no job done in between, are the device's fault rather than the jobs'."""
 MAX_RESTART_DELAY_SECONDS = 30.0
 WATCH_SECONDS = 1.0
 EXIT_SECONDS = 2.0
@@ -35,7 +37,7 @@ Stream = TypeVar("Stream", asyncio.StreamReader, asyncio.StreamWriter)
 
 
 class EngineBroken(Exception):
-    """The engine's process ends before its base model is loaded, again and again."""
+    """The engine's process ends before its base model is loaded, or hangs, again and again."""
 
 
 class EngineStopped(Exception):
@@ -76,6 +78,7 @@ class EngineProcess:
         self._work: dict[str, _Work] = {}
         self._in_hand: str | None = None  # the job whose step the engine does; None until it has said so
         self._killed_because = ""
+        self._hangs = 0
         self._quiet = 0.0  # seconds without a frame, as the watch counts them: it rests while we are frozen ourselves
         self._stopping = False
         self.about: pipe.Ready | None = None
@@ -83,7 +86,7 @@ class EngineProcess:
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Keep an engine running until `stop`; raises `EngineBroken` when it cannot even start."""
+        """Keep an engine running until `stop`; raises `EngineBroken` when it cannot start or only hangs."""
         failed_starts, delay = 0, 0.0
         while not self._stopping:
             await asyncio.sleep(delay)
@@ -91,6 +94,8 @@ class EngineProcess:
             failed_starts = 0 if was_ready else failed_starts + 1
             if failed_starts == MAX_FAILED_STARTS and not self._stopping:
                 raise EngineBroken(f"the engine ended {failed_starts} times before its base model was loaded")
+            if self._hangs == MAX_HANGS and not self._stopping:
+                raise EngineBroken(f"the engine hung {self._hangs} times and finished no job in between")
             delay = 0.5 if was_ready else min(max(1.0, delay * 2), MAX_RESTART_DELAY_SECONDS)
 
     async def perform(self, order: pipe.Train | pipe.Imagine) -> AsyncGenerator[pipe.JobReport, None]:
@@ -200,6 +205,8 @@ class EngineProcess:
         if work is None:
             return
         work.reports.put_nowait(report)
+        if isinstance(report, pipe.TrainingDone | pipe.ImaginingDone):
+            self._hangs = 0
         if isinstance(report, pipe.Checkpointed) and isinstance(work.order, pipe.Train):
             work.order = work.order.model_copy(update={"checkpoint": report.path})
         if isinstance(report, pipe.LAST):
@@ -213,6 +220,8 @@ class EngineProcess:
             self._quiet = self._quiet + WATCH_SECONDS if self._work or not self.ready.is_set() else 0.0
             limit = self._step_seconds if self.ready.is_set() else self._start_seconds
             if self._quiet > limit:
+                self._quiet = 0.0
+                self._hangs += self.ready.is_set()
                 self._kill(f"it said nothing for {limit:g} s")
 
     def _send_waiting(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gpu_worker.engine_process import EngineProcess, EngineStopped
+from gpu_worker.engine_process import EngineBroken, EngineProcess, EngineStopped
 from gpu_worker.pipe import JobCancelled, JobFailed, JobReport, Train, TrainingDone
 from storage.contract import FailureReason, TrainRequest
 from tests.gpu_worker.house import SCRIPTED_ENGINE, plan_training
@@ -99,6 +99,19 @@ async def test_a_dead_or_hanging_engine_is_replaced_and_the_reason_told(
         assert reports[-1] == JobFailed(job=train.request.job, reason=FailureReason.ENGINE_DIED, detail=said)
         assert isinstance((await collect(engine, order(tmp_path)))[-1], TrainingDone)
         await engine.stop(5)
+
+
+async def test_an_engine_that_only_hangs_is_given_up(tmp_path: Path) -> None:
+    engine = EngineProcess(SCRIPTED_ENGINE, step_seconds=1)
+
+    async def expect_the_end() -> None:
+        with pytest.raises(EngineBroken, match="hung 3 times"):
+            await engine.run()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(expect_the_end())
+        for _ in range(3):
+            assert isinstance((await collect(engine, order(tmp_path, class_noun="hang")))[-1], JobFailed)
 
 
 async def test_a_bystander_of_a_crash_goes_on_from_its_newest_checkpoint(engine: EngineProcess, tmp_path: Path) -> None:
