@@ -11,7 +11,7 @@ UNKNOWN_ERROR = 0
 """Stands where Discord gives no code: something before it answered, such as its shield against floods."""
 TOO_MANY_OLD_EDITS = 30046
 TOO_LARGE = 40005
-THREAD_ARCHIVED = 50083
+THREAD_ARCHIVED, THREAD_LOCKED = 50083, 160005
 FILTERED = frozenset({20009, 200000, 200001, 240000})
 """The server's filters stopped the words or the pictures, and will again."""
 
@@ -40,7 +40,7 @@ def read_refusal(error: discord.HTTPException) -> Refusal:
         return Refusal.REPLACE
     if error.code in FILTERED:
         return Refusal.FILTERED
-    return Refusal.CLOSED if error.status in {403, 404} else Refusal.WRONG
+    return Refusal.CLOSED if error.status in {403, 404} or error.code == THREAD_LOCKED else Refusal.WRONG
 
 
 def pause(failures: int) -> float:

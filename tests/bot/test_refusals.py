@@ -31,7 +31,7 @@ def error(status: int, code: int = 0, headers: dict[str, str] | None = None) -> 
         (403, 50001, Refusal.CLOSED),
         (403, 50013, Refusal.CLOSED),
         (403, 50007, Refusal.CLOSED),
-        (400, 160005, Refusal.WRONG),
+        (400, 160005, Refusal.CLOSED),
         (400, 50035, Refusal.WRONG),
         (400, 200000, Refusal.FILTERED),
         (403, 240000, Refusal.FILTERED),
