@@ -3,6 +3,7 @@
 from bot.services import Services
 from storage.contract import Stage
 from storage.errors import JobAlreadyEnded, UserError
+from storage.faults import reach
 from storage.history import own_job
 from storage.jobs import active_jobs, request_cancel
 from storage.schema import Job, JobState
@@ -45,6 +46,7 @@ async def cancel(services: Services, job_id: str, asker_id: int) -> str:
     async with services.database.write() as session:
         asked_before = (await own_job(session, job_id, asker_id)).cancel_requested_at is not None
         job = await request_cancel(session, job_id, asker_id, services.clock())
+    reach("cancel.asked")
     await services.queue.stop(job)
     services.wake_delivery()
     async with services.database.read() as session:

@@ -126,6 +126,7 @@ class Messages:
         if row.tried_at is None:
             async with self._services.database.write() as session:
                 await mark_tried(session, row.id, self._services.clock())
+        reach("delivery.tried")
         message = await channel.send(
             view=content.view,
             files=content.files,
