@@ -20,7 +20,7 @@ demo-once: $(INSTALLED)  ## Play the main job by itself and leave what came of i
 	@$(BIN)/dreambot demo --once
 
 test: $(INSTALLED)  ## Run every test, the slow ones included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(INSTALLED)  ## Check style, types and which part may import which
 	$(BIN)/ruff check .

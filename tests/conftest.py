@@ -1,5 +1,6 @@
 """What many tests stand on: a real database, a real blob folder and a real Redis-protocol server."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ settings.register_profile(
     "long", settings.get_profile("dreambot"), max_examples=5000, stateful_step_count=100, print_blob=True
 )
 settings.load_profile("dreambot")
+
+
+def pytest_configure() -> None:
+    """Where every core has tests of its own, let a model use just one."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
