@@ -35,7 +35,7 @@ class Dreambot(commands.AutoShardedBot):
             max_ratelimit_timeout=60,
         )
         self.services = services
-        self.under_way = UnderWay(services.database)
+        self.under_way = UnderWay(services.database, services.clock)
 
     async def setup_hook(self) -> None:
         self.tree.error(self.on_command_error_of_tree)

@@ -84,6 +84,7 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
             delivery.run,
             *reconciler.loops,
             partial(keep_no_old_drafts, services),
+            partial(bot.under_way.tell_who_was_left, bot),
         )
 
         async def finish(seconds: float) -> None:

@@ -259,6 +259,17 @@ class Draft(Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class Intake(Base):
+    """A request whose photos are on their way: nothing is promised yet, and somebody waits."""
+
+    __tablename__ = "intakes"
+
+    interaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    token: Mapped[str] = mapped_column(repr=False)
+    """Edits the reply, for 15 minutes."""
+    at: Mapped[datetime]
+
+
 class Photo(Base):
     """One photo of a training, cleaned and stored."""
 

@@ -124,13 +124,14 @@ async def learn(interaction: Interaction, wish: Wish, photos: Sequence[Photo], c
     services = interaction.client.services
     await interaction.response.defer(thinking=True, ephemeral=consent is Consent.MISSING)
     try:
-        training, copies = await take_in_photos(services, wish, _asker(interaction), photos)
-        if consent is Consent.MISSING:
-            await keep_for_consent(services, training)
-            words = ConsentText.of(services.settings).words
-            await interaction.edit_original_response(view=consent_card.render(training, words, copies))
-            return
-        job = await accept(services, training, agrees=consent is Consent.NOW)
+        async with interaction.client.under_way.remembered(interaction):
+            training, copies = await take_in_photos(services, wish, _asker(interaction), photos)
+            if consent is Consent.MISSING:
+                await keep_for_consent(services, training)
+                words = ConsentText.of(services.settings).words
+                await interaction.edit_original_response(view=consent_card.render(training, words, copies))
+                return
+            job = await accept(services, training, agrees=consent is Consent.NOW)
     except UserError:
         if consent is not Consent.MISSING:
             await withdraw(interaction)

@@ -9,8 +9,10 @@ from typing import Any
 import discord
 import pytest
 
-from tests.bot.conftest import World, answer, words
-from tests.bot.made import trained
+from storage.intakes import begin_intake, open_intakes
+from storage.schema import Intake
+from tests.bot.conftest import Restart, World, answer, words
+from tests.bot.made import begun, trained
 from tests.bot.test_train import GOOD, agree, stored, train
 from tests.storage.disks import read_only
 
@@ -70,6 +72,47 @@ async def test_what_is_promised_is_not_called_broken_off(world: World, monkeypat
     (job,) = await world.active(world.ada)
     await world.deliver(after=20)
     assert "Next in line" in words(world.channel.last_message), job
+
+
+async def test_whom_a_killed_bot_left_waiting_is_told_by_the_next_one(world: World, restart: Restart) -> None:
+    async with waiting_for_photos(world) as asking:
+        await asyncio.sleep(0)
+        (waiting,) = await intakes(world)
+        asking.cancel()
+        for task in list(world.bot.under_way._tasks):
+            task.cancel()
+        await asyncio.wait({asking})
+    async with world.services.database.write() as session:  # a kill would have left it
+        begin_intake(session, waiting.interaction_id, waiting.token, waiting.at)
+    await restart()
+    await world.bot.under_way.tell_who_was_left(world.bot)
+    assert "I had to restart before I was done" in words(world.channel.last_message)
+    assert await intakes(world) == []
+
+
+@pytest.mark.parametrize("case", ["promised", "too late"])
+async def test_nobody_is_told_of_what_is_promised_or_long_ago(world: World, case: str) -> None:
+    job = await begun(world, world.ada)
+    async with world.services.database.write() as session:
+        begin_intake(session, job.interaction_id if case == "promised" else 404, "token", world.clock())
+    if case == "too late":
+        world.clock.advance(15 * 60)
+    await world.bot.under_way.tell_who_was_left(world.bot)
+    assert not any("PATCH /webhooks" in name for _, name, _ in world.env.backend.transcript)
+    assert await intakes(world) == []
+
+
+async def test_nobody_is_left_waiting_after_an_answer(world: World) -> None:
+    await agree(world, world.ada)
+    await train(world, GOOD[:2])
+    await train(world, GOOD)
+    assert len(await world.active(world.ada)) == 1
+    assert await intakes(world) == []
+
+
+async def intakes(world: World) -> list[Intake]:
+    async with world.services.database.read() as session:
+        return list(await open_intakes(session))
 
 
 # Storage that fails.
