@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 PHOTOS_SECONDS = 60.0
+LOOK_FOR_PHOTOS_SECONDS = 600.0
 SWEEP_SECONDS = 3600.0
 ORPHAN_AGE = timedelta(days=1)
 """What is younger may be on its way into a row."""
@@ -101,7 +102,7 @@ class Reconciler:
         return (
             partial(forever, "the look at leases", self.look, Wake(self._look_seconds).rest),
             partial(forever, "the removal of photos", self.drop_photos, Wake(PHOTOS_SECONDS).rest),
-            partial(forever, "the look for photos", self.look_for_photos, Wake(PHOTOS_SECONDS).rest),
+            partial(forever, "the look for photos", self.look_for_photos, Wake(LOOK_FOR_PHOTOS_SECONDS).rest),
             partial(forever, "the sweep of orphans", self.sweep, Wake(SWEEP_SECONDS).rest),
         )
 
