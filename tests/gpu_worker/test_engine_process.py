@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gpu_worker import engine_process
 from gpu_worker.engine_process import EngineBroken, EngineProcess, EngineStopped
 from gpu_worker.pipe import JobCancelled, JobFailed, JobReport, Train, TrainingDone
 from storage.contract import FailureReason, TrainRequest
@@ -101,8 +102,9 @@ async def test_a_dead_or_hanging_engine_is_replaced_and_the_reason_told(
         await engine.stop(5)
 
 
-async def test_an_engine_that_only_hangs_is_given_up(tmp_path: Path) -> None:
-    engine = EngineProcess(SCRIPTED_ENGINE, step_seconds=1)
+async def test_an_engine_that_only_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_process, "WATCH_SECONDS", 0.1)
+    engine = EngineProcess(SCRIPTED_ENGINE, step_seconds=0.5)
 
     async def expect_the_end() -> None:
         with pytest.raises(EngineBroken, match="hung 3 times"):
@@ -128,6 +130,23 @@ async def test_a_bystander_of_a_crash_goes_on_from_its_newest_checkpoint(engine:
     assert first.op == "progress"
     assert first.step == 6
     assert isinstance(heard[-1], TrainingDone)
+
+
+async def test_a_bystander_that_was_cancelled_in_a_hanging_engine_does_not_begin_again(tmp_path: Path) -> None:
+    engine = EngineProcess(SCRIPTED_ENGINE, step_seconds=2)
+    folders = [tmp_path / "hanging", tmp_path / "bystander"]
+    for folder in folders:
+        folder.mkdir()
+    bystander = order(folders[1], steps=1000)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(engine.run())
+        unwanted = group.create_task(collect(engine, bystander))
+        async for report in engine.perform(order(folders[0], class_noun="hang")):
+            if report.op == "progress" and report.step == 7:  # its last word
+                engine.cancel(bystander.request.job)
+        assert isinstance(report, JobFailed)
+        assert (await unwanted)[-1] == JobCancelled(job=bystander.request.job)
+        await engine.stop(5)
 
 
 async def test_after_a_stop_jobs_are_handed_back(engine: EngineProcess, tmp_path: Path) -> None:

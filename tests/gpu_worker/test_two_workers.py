@@ -32,8 +32,14 @@ async def give_up(asker: Asker, request: TrainRequest) -> TrainRequest:
     return second
 
 
-@pytest.mark.parametrize("frozen", ["worker", "worker and engine"])
-@pytest.mark.parametrize("woken", ["while the other works", "after it is done"])
+@pytest.mark.parametrize(
+    ("frozen", "woken"),
+    [
+        ("worker", "while the other works"),
+        ("worker", "after it is done"),
+        ("worker and engine", "while the other works"),
+    ],
+)
 async def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(
     asker: Asker, env_file: Path, settings: WorkerSettings, blobs: Blobs, frozen: str, woken: str
 ) -> None:
