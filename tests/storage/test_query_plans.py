@@ -1,0 +1,102 @@
+"""No query that is asked often may read a whole table: with a year of rows that would hold up everybody."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.contract import JobKind
+from storage.database import Database
+from storage.deliveries import due_deliveries, find_delivery, touch_waiting_cards
+from storage.history import list_jobs
+from storage.jobs import accept_imagining, accept_training, active_jobs, apply_event, pictures_of, queue_place
+from storage.leftovers import awaited_photos, forget_prompts, prune_inbox, ready_models, unreferenced
+from storage.models import delete_model, find_model, own_models, server_models, usable_models
+from storage.outbox import jobs_in_redis, jobs_to_cancel, next_releases
+from storage.quotas import used
+from storage.schema import Base, DeliveryKind, Job
+from tests.storage.examples import ANN, GUILD, NOW, new_imagining, new_training, trained
+
+WINDOWS = {JobKind.TRAIN: 8, JobKind.IMAGINE: 128}
+LATER = NOW + timedelta(days=1)
+NOBODY = "0" * 32
+
+Work = Callable[[AsyncSession], Awaitable[object]]
+
+
+async def accept_and_place(session: AsyncSession) -> int:
+    return await queue_place(session, await accept_imagining(session, new_imagining(), NOW, per_day=10))
+
+
+async def train_and_delete(session: AsyncSession) -> object:
+    job = await accept_training(session, new_training(), NOW, per_day=10)
+    await apply_event(session, trained(job), NOW)
+    await find_model(session, str(job.model_id), ANN, GUILD)
+    return await delete_model(session, str(job.model_id), ANN, NOW)
+
+
+# Photos to drop are not among them: their table holds nothing but the photos that are still to be dropped.
+OFTEN: dict[str, Work] = {
+    "an imagining": accept_and_place,
+    "a training": train_and_delete,
+    "autocomplete": lambda session: usable_models(session, ANN, GUILD),
+    "a gallery": lambda session: own_models(session, ANN, 0, 10),
+    "a server's gallery": lambda session: server_models(session, GUILD, 0, 10),
+    "a person's list": lambda session: list_jobs(session, ANN, NOW, 0, 10),
+    "a person's active jobs": lambda session: active_jobs(session, ANN),
+    "a quota": lambda session: used(session, ANN, JobKind.IMAGINE, NOW),
+    "a job's pictures": lambda session: pictures_of(session, NOBODY),
+    "a job's card": lambda session: find_delivery(session, NOBODY, DeliveryKind.CARD),
+    "what is due": lambda session: due_deliveries(session, LATER, busy=(1,), paced=(2,)),
+    "what to release": lambda session: next_releases(session, WINDOWS),
+    "what to cancel": jobs_to_cancel,
+    "what Redis should know": jobs_in_redis,
+    "cards in the queue": lambda session: touch_waiting_cards(session, JobKind.TRAIN, NOW),
+    "photos to look for": lambda session: awaited_photos(session, 10),
+    "orphans": lambda session: unreferenced(session, [f"photos/{NOBODY}/0.png"]),
+    "models to look for": lambda session: ready_models(session, "", 10),
+    "prompts to forget": lambda session: forget_prompts(session, LATER, 10),
+    "old events": lambda session: prune_inbox(session, NOW, 10),
+}
+
+
+@pytest.mark.parametrize("what", OFTEN)
+async def test_what_is_asked_often_is_looked_up(database: Database, what: str) -> None:
+    assert await tables_read(database, OFTEN[what]) == []
+
+
+async def test_a_query_that_reads_a_table_is_noticed(database: Database) -> None:
+    async def look(session: AsyncSession) -> object:
+        return (await session.scalars(select(Job).where(Job.spoiler))).all()
+
+    assert await tables_read(database, look) == ["SCAN jobs"]
+
+
+async def tables_read(database: Database, work: Work) -> list[str]:
+    """Do the work, and return those steps of SQLite's plans for its queries that go through all rows of a table."""
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, values: Any, *_others: object) -> None:
+        asked.append((statement, values))
+
+    async with database.write() as session:
+        connection = await session.connection()
+        event.listen(connection.sync_connection, "before_cursor_execute", listen)
+        await work(session)
+        await session.flush()
+        event.remove(connection.sync_connection, "before_cursor_execute", listen)
+        steps = []
+        for statement, values in asked:
+            if statement.split()[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
+                plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                steps += [step for *_, step in plan.all()]
+    assert asked
+    return [step for step in steps if _reads_a_table(step.split())]
+
+
+def _reads_a_table(words: Sequence[str]) -> bool:
+    """SCAN goes through a table or the whole of an index; SEARCH goes to a place in it. Aliases end in a number."""
+    return words[0] == "SCAN" and words[1].rstrip("_0123456789") in Base.metadata.tables
