@@ -105,8 +105,8 @@ async def _blobs(house: House) -> list[str]:
         named |= dict.fromkeys(await session.scalars(select(Photo.key)))
         named |= dict.fromkeys(await session.scalars(select(Image.key)))
         for model in await session.scalars(select(Model)):
-            files = {model.adapter_key: model.adapter_digest, model.download_key: model.download_digest}
-            named |= {key: digest for key, digest in files.items() if key is not None and model.deleted_at is None}
+            of_model = {model.adapter_key: model.adapter_digest, model.download_key: model.download_digest}
+            named |= {key: digest for key, digest in of_model.items() if key is not None and model.deleted_at is None}
         samples = set(await session.scalars(select(Job.sample_key)))
         samples |= set(await session.scalars(select(Model.cover_key)))
     problems = [problem for key, digest in named.items() async for problem in _missing(house, key, digest)]

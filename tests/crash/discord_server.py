@@ -93,7 +93,8 @@ class Discord:
         return message
 
     def edit(self, message: Message, body: Json, files: list[str]) -> Message:
-        message.body = {**message.body, **body, "flags": body.get("flags", message.body.get("flags", 0)) & ~LOADING}
+        flags = int(body.get("flags") or message.body.get("flags") or 0)
+        message.body = {**message.body, **body, "flags": flags & ~LOADING}
         message.files, message.edits, message.showed = files, message.edits + 1, True
         self.note("edit", message)
         return message

@@ -1,18 +1,21 @@
 """How the harness starts the bot, a worker and an engine: the real ones, but for what is said here.
 
 `CRASH_ENGINE` is "engine" or "stand-in". `CRASH_CHECKPOINT_SECONDS` has the engine save more often than it would in the
-time that a tiny training takes. `CRASH_STEPS` names a file in which the steps and checkpoints of trainings are noted.
-`CRASH_SABOTAGE` breaks one promise on purpose (see `sabotage`).
+time that a tiny training takes, and draw in few steps. `CRASH_STEPS` names a file in which the steps and checkpoints of
+trainings are noted. `CRASH_SABOTAGE` breaks one promise on purpose (see `sabotage`).
 """
 
 import os
 import sys
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 from gpu_worker.pipe import Checkpointed
 from storage.blobs import Blobs
 from tests.crash import sabotage
+
+DENOISING_STEPS = 4
 
 
 def main(role: str) -> int:
@@ -63,10 +66,14 @@ def _watch_checkpoints() -> None:
 
 
 def _watch_engine() -> None:
-    from gpu_worker.engine import course, loop, training
+    from gpu_worker.engine import course, loop, recipes, training
 
     if seconds := os.environ.get("CRASH_CHECKPOINT_SECONDS"):
         course.CHECKPOINT_SECONDS = float(seconds)
+        for name in ("_SD", "_DEMO"):
+            recipe: recipes.Recipe = getattr(recipes, name)
+            few = replace(recipe.sampler, steps=DENOISING_STEPS)
+            setattr(recipes, name, replace(recipe, sampler=few, candidates=2))
     advance, take_step = loop.EngineLoop._advance, training.DreamBooth.step
     at_work, seen = "", set[str]()
 

@@ -39,7 +39,7 @@ def never_reconcile() -> None:
     async def look_away(_: Reconciler) -> None:
         return
 
-    Reconciler.look = look_away  # type: ignore[method-assign]
+    Reconciler.look = look_away  # type: ignore[method-assign, assignment]
 
 
 def checkpoint_in_place() -> None:
@@ -62,11 +62,11 @@ def checkpoint_in_place() -> None:
 
 
 def believe_late_workers() -> None:
-    import bot.events
+    from bot import events
     from storage.contract import AnyEvent
     from storage.schema import Job
 
-    apply_event = bot.events.apply_event
+    apply_event = events.apply_event  # type: ignore[attr-defined]
 
     async def apply_any(session: object, event: AnyEvent, at: object) -> object:
         job = await session.get(Job, event.job)  # type: ignore[attr-defined]
@@ -74,7 +74,7 @@ def believe_late_workers() -> None:
             event = event.model_copy(update={"attempt": job.attempt, "seq": max(event.seq, job.last_seq + 1)})
         return await apply_event(session, event, at)  # type: ignore[arg-type]
 
-    bot.events.apply_event = apply_any  # type: ignore[assignment]
+    events.apply_event = apply_any  # type: ignore[attr-defined, assignment]
 
 
 def note_before_sending() -> None:

@@ -5,35 +5,37 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.crash import discord_server
 from tests.crash.discord_server import application
 
+Client = TestClient[web.Request, web.Application]
 WHERE = "/channels/1/messages"
 
 
 @pytest.fixture
-async def discord(tmp_path: Path) -> "AsyncIterator[TestClient]":
+async def discord(tmp_path: Path) -> AsyncIterator[Client]:
     with (tmp_path / "log").open("w", encoding="utf-8") as log:
         async with TestClient(TestServer(application(log, tmp_path))) as client:
             yield client
 
 
-async def post(discord: TestClient, where: str = WHERE, *, nonce: str | None = "d1") -> str:
+async def post(discord: Client, where: str = WHERE, *, nonce: str | None = "d1") -> str:
     body = {"content": "hello", "nonce": nonce, "enforce_nonce": nonce is not None}
     async with discord.post(where, json=body) as response:
         message: dict[str, str] = await response.json()
     return message["id"]
 
 
-async def count(discord: TestClient) -> int:
+async def count(discord: Client) -> int:
     async with discord.get(WHERE) as response:
         return len(await response.json())
 
 
 async def test_a_nonce_makes_one_message_in_a_channel_for_some_minutes(
-    discord: TestClient, monkeypatch: pytest.MonkeyPatch
+    discord: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await post(discord)
     assert await post(discord) == first
@@ -43,7 +45,7 @@ async def test_a_nonce_makes_one_message_in_a_channel_for_some_minutes(
     assert await post(discord) != first
 
 
-async def test_it_fails_on_command(discord: TestClient) -> None:
+async def test_it_fails_on_command(discord: Client) -> None:
     for kind in ("503", "429", "drop", "drop_after"):
         await discord.post("/_/trouble", json={"kind": kind, "count": 1})
     async with discord.post(WHERE, json={"content": "x"}) as refused, discord.post(WHERE, json={}) as limited:
