@@ -75,16 +75,30 @@ async def serve(settings: BotSettings) -> None:
         discord.http.Route.BASE = settings.discord_api_url
     async with open_house(settings) as house:
         try:
-            await house.bot.login(settings.discord_token.get_secret_value())
+            if not await _log_in(house.bot, settings.discord_token.get_secret_value(), stopped):
+                return
             async with running([*house.loops, house.bot.connect]):
                 await stopped.wait()
                 log.info("stopping")
+                # Never called off: a thread that was left behind could keep even an empty process alive.
                 faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True)
                 await house.finish(FINISH_SECONDS)
                 await _leave(house.bot)  # a connection that is just being made would swallow a cancellation
         finally:
             await _leave(house.bot)
-    faulthandler.cancel_dump_traceback_later()
+
+
+async def _log_in(bot: discord.Client, token: str, stopped: asyncio.Event) -> bool:
+    """Log in; returns False when the bot is to end before Discord has answered."""
+    login, asked = asyncio.ensure_future(bot.login(token)), asyncio.ensure_future(stopped.wait())
+    await asyncio.wait({login, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if login.done():
+        await login
+        return True
+    login.cancel()
+    await asyncio.wait({login}, timeout=GOODBYE_SECONDS)
+    return False
 
 
 async def _leave(bot: discord.Client) -> None:

@@ -152,3 +152,31 @@ async def test_a_training_whose_photos_are_on_their_way_is_still_promised(scene:
     (card,) = await scene.messages()
     assert card["showed"]
     assert "rex" in str(card["components"])
+
+
+async def test_a_bot_that_waits_to_log_in_ends_at_once(tmp_path: Path, redis_url: str) -> None:
+    called = asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.set()
+        await reader.read()  # until the other side is gone
+        writer.close()
+
+    server = await asyncio.start_server(never_answer, "127.0.0.1")
+    env_file = tmp_path / "dreambot.env"
+    env_file.write_text(
+        f"DISCORD_TOKEN={TOKEN}\nDISCORD_API_URL=http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n"
+        f"REDIS_URL={redis_url}\nFILES_PORT=0\nBLOB_URL={tmp_path / 'blobs'}\n"
+        f"DATABASE_URL=sqlite+aiosqlite:///{tmp_path / 'dreambot.db'}\n",
+        encoding="utf-8",
+    )
+    async with started("bot", "--env-file", str(env_file)) as bot:
+        async with asyncio.timeout(60):
+            await called.wait()
+        begun = time.monotonic()
+        bot.send_signal(signal.SIGTERM)
+        printed = await ended(bot)
+    server.close()
+    await server.wait_closed()
+    assert bot.returncode == 0, printed
+    assert time.monotonic() - begun < LIMIT_SECONDS
