@@ -5,9 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
-from redis.backoff import FullJitterBackoff
-
-from storage.redis_client import OUTAGE
+from storage.redis_client import OUTAGE, Pauses
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +13,7 @@ CANCEL_AGAIN_SECONDS = 0.5
 
 Loop = Callable[[], Awaitable[None]]
 
-PAUSE = FullJitterBackoff(cap=10, base=0.2)
+PAUSE = Pauses(cap=10, base=0.2)
 
 
 class Wake:

@@ -14,6 +14,16 @@ OUTAGE = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyErr
 """What a command raises while Redis is down, full or a mere copy; `OSError` is a refused or unresolved connection."""
 
 
+class Pauses(FullJitterBackoff):
+    """Pauses that double up to `cap` seconds, with full jitter (0 to that long), for any number of failures.
+
+    The library's own overflow after 1023 failures: an outage of some minutes would end who waits for ever.
+    """
+
+    def compute(self, failures: int) -> float:
+        return super().compute(min(failures, 32))
+
+
 def connection_pool(url: str, *, patient: bool) -> ConnectionPool:
     """Prepare connections whose commands try again for ever while Redis is down, or fail at once when not `patient`.
 
@@ -23,7 +33,7 @@ def connection_pool(url: str, *, patient: bool) -> ConnectionPool:
     tls = {"ssl_check_hostname": True, "ssl_cert_reqs": ssl.CERT_REQUIRED} if urlsplit(url).scheme == "rediss" else {}
     return ConnectionPool.from_url(
         url,
-        retry=Retry(FullJitterBackoff(cap=2, base=0.1), retries=-1 if patient else 0),
+        retry=Retry(Pauses(cap=2, base=0.1), retries=-1 if patient else 0),
         retry_on_error=list(OUTAGE),
         socket_timeout=10,
         socket_connect_timeout=5,

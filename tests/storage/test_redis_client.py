@@ -3,10 +3,12 @@ import socket
 import ssl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
-from storage.redis_client import OUTAGE, address, client, connection_pool
+from storage.redis_client import OUTAGE, Pauses, address, client, connection_pool
 
 SECRET = "hunter2"
 
@@ -61,3 +63,35 @@ async def test_a_patient_command_waits_for_room(redis_url: str, redis: Redis) ->
         async with asyncio.timeout(20):
             await waiting
     assert await redis.get("event") == b"2"
+
+
+@given(failures=st.integers(0, 100_000), cap=st.floats(1, 100), base=st.floats(0.01, 1))
+def test_a_pause_stays_within_its_bounds_however_long_an_outage_lasts(failures: int, cap: float, base: float) -> None:
+    assert 0 <= Pauses(cap=cap, base=base).compute(failures) <= min(cap, base * 2 ** min(failures, 32))
+
+
+def test_pauses_differ_so_that_not_all_return_at_once() -> None:
+    pauses = [Pauses(cap=10, base=0.2).compute(1_000_000) for _ in range(50)]
+    assert len(set(pauses)) > 1
+    assert max(pauses) - min(pauses) > 1
+
+
+async def test_who_is_patient_waits_through_any_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More failures than the doubling could count, each after no pause at all."""
+    monkeypatch.setattr("random.uniform", lambda low, high: 0.0)
+    tries = 0
+
+    async def fail() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 1500:
+            raise OSError
+
+    retry = connection_pool("redis://queue.example", patient=True).connection_kwargs["retry"]
+    retry.update_supported_errors([OSError])
+
+    async def forget(_error: Exception) -> None:
+        pass
+
+    await retry.call_with_retry(fail, forget)
+    assert tries == 1500
