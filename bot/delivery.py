@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 BATCH = 100
+MOST_CHANNELS = 300
+"""How many are served at once: each holds its message's pictures in memory."""
 MAX_REFUSALS = 5
 """How often Discord may call a message wrong before we believe it."""
 SMALL_FILE_BYTES = 2**20
@@ -65,7 +67,7 @@ class Delivery:
 
     async def _begin(self, group: asyncio.TaskGroup) -> None:
         now = self._services.clock()
-        if self._at_rest(now):
+        if self._at_rest(now) or len(self._busy) >= MOST_CHANNELS:
             return
         self._edited = {channel: at for channel, at in self._edited.items() if abs(now - at) < EDIT_INTERVAL}
         async with self._services.database.read() as session:
