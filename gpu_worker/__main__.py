@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
-from gpu_worker.attempt import Station, run_attempt
+from gpu_worker.attempt import run_attempt
 from gpu_worker.class_images import ClassImages
 from gpu_worker.engine_process import EngineBroken, EngineProcess, engine_command
 from gpu_worker.heartbeat import beat
 from gpu_worker.settings import WorkerSettings, load_settings, unique_name
+from gpu_worker.station import Station
 from gpu_worker.tasks import Queues
 from gpu_worker.workspace import Workspace
 from storage.blobs import Blobs

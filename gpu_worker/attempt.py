@@ -2,37 +2,18 @@
 
 import asyncio
 import logging
-import time
-from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
-from redis.asyncio import Redis
 
 from gpu_worker import transfer
 from gpu_worker.claim import Claim, Unwanted
-from gpu_worker.class_images import ClassImages
-from gpu_worker.engine_process import EngineProcess, EngineStopped
+from gpu_worker.engine_process import EngineStopped
 from gpu_worker.event_log import EventLog
-from gpu_worker.patience import STORE_OUTAGE, patiently
-from gpu_worker.pipe import (
-    Began,
-    Checkpointed,
-    Imagine,
-    ImaginingDone,
-    JobCancelled,
-    JobFailed,
-    JobReport,
-    Progress,
-    Sampled,
-    Train,
-    TrainingDone,
-)
-from gpu_worker.saver import Saver
-from gpu_worker.settings import WorkerSettings
-from gpu_worker.workspace import Workspace
-from storage.blobs import Blobs
+from gpu_worker.patience import patiently
+from gpu_worker.pipe import Imagine, ImaginingDone, JobCancelled, JobFailed, JobReport, Train, TrainingDone
+from gpu_worker.relay import Relay
+from gpu_worker.station import Station
 from storage.contract import (
     REQUEST,
     Cancelled,
@@ -43,11 +24,6 @@ from storage.contract import (
     ImagineRequest,
     JobKind,
     Queued,
-    Sample,
-    Saved,
-    Stage,
-    Started,
-    Step,
     Trained,
     TrainRequest,
     request_key,
@@ -56,22 +32,7 @@ from storage.faults import reach
 
 log = logging.getLogger(__name__)
 
-STEP_EVENT_SECONDS = 1.0
-
 Request = TrainRequest | ImagineRequest
-
-
-@dataclass(frozen=True, kw_only=True)
-class Station:
-    """What every attempt on this worker works with."""
-
-    name: str
-    settings: WorkerSettings
-    redis: Redis
-    blobs: Blobs
-    engine: EngineProcess
-    workspace: Workspace
-    class_images: ClassImages
 
 
 async def run_attempt(station: Station, kind: JobKind, job: str, attempt: int) -> bool:
@@ -110,7 +71,7 @@ async def run_attempt(station: Station, kind: JobKind, job: str, attempt: int) -
 
 
 class Attempt:
-    """Feeds the engine and turns its reports into files and events.
+    """Fetches what the engine needs, and turns its last report into files and the last event.
 
     Whatever ends the attempt early cancels it in the engine, and the engine's last report ends it here too. Once the
     claim is lost nothing more is said.
@@ -120,8 +81,6 @@ class Attempt:
         self._station, self._claim, self._events = station, claim, events
         self._job, self._attempt = job, attempt
         self._ended = False
-        self._stage: Stage | None = None
-        self._told_step_at = 0.0
 
     async def run(self, raw: bytes) -> bool:
         """Do the job; returns False when the engine was stopped in order and the job has to stay in the queue."""
@@ -153,7 +112,7 @@ class Attempt:
         reach("attempt.fetched")
         if self._claim.unwanted:
             return await self._end_unwanted()
-        last = await self._follow(request, order)
+        last = await Relay(self._station, self._claim, self._events, request).follow(order)
         await self._conclude(request, last)
         if isinstance(request, TrainRequest):
             await self._station.class_images.store(request)
@@ -164,70 +123,6 @@ class Attempt:
             return await transfer.fetch_imagining(self._station.blobs, request, folder)
         await self._station.class_images.fetch(request)
         return await transfer.fetch_training(self._station.blobs, request, folder)
-
-    # On the way.
-
-    async def _follow(self, request: Request, order: Train | Imagine) -> JobReport:
-        """Give the engine the job, pass on what it reports, and return its last report. Raises `EngineStopped`."""
-        last: JobReport | None = None
-        async with asyncio.TaskGroup() as group:
-            saver = Saver(lambda report: self._save(request, report))
-            saving = group.create_task(saver.run())
-            try:
-                async with aclosing(self._station.engine.perform(order)) as reports:
-                    async for report in reports:
-                        last = report
-                        await self._pass_on(request, report, saver)
-            except EngineStopped:
-                last = None  # said again outside of the group, which would wrap it
-            if last is None or isinstance(last, JobFailed):
-                await saver.finish()
-            else:
-                await saver.give_up()
-            saving.cancel()
-        if last is None:
-            raise EngineStopped(self._job)
-        return last
-
-    async def _pass_on(self, request: Request, report: JobReport, saver: Saver) -> None:
-        match report:
-            case Began():
-                self._events.tell(Started, worker=self._station.name, steps=report.steps)
-            case Progress():
-                self._tell_step(report)
-            case Sampled():
-                await self._show(request, report)
-            case Checkpointed():
-                saver.offer(report)
-            case _:
-                pass  # the last one
-
-    def _tell_step(self, report: Progress) -> None:
-        """Pass on at most one step a second, but always the first of a stage."""
-        now = time.monotonic()
-        if report.stage is not self._stage or now - self._told_step_at >= STEP_EVENT_SECONDS:
-            self._stage, self._told_step_at = report.stage, now
-            self._events.tell(Step, **report.model_dump(include={"stage", "step", "steps", "loss", "seconds_left"}))
-
-    async def _show(self, request: Request, report: Sampled) -> None:
-        """Store a picture of the training in progress; without it the training goes on as well."""
-        if not await self._claim.seems_held():
-            return
-        try:
-            key = await transfer.store_sample(self._station.blobs, request, report)
-        except STORE_OUTAGE as error:
-            log.warning("job %s: the sample of step %d was not stored: %s", self._job, report.step, error)
-            return
-        self._events.tell(Sample, step=report.step, key=key)
-
-    async def _save(self, request: Request, report: Checkpointed) -> None:
-        """Store a checkpoint and, for whoever goes on from it, the class images that it was trained with."""
-        if not await self._claim.seems_held():
-            return
-        if isinstance(request, TrainRequest):
-            await self._station.class_images.store(request)
-        key = await transfer.store_checkpoint(self._station.blobs, request, report)
-        self._events.tell(Saved, step=report.step, key=key, digest=report.digest)
 
     # The end.
 
