@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 from datetime import timedelta
 
@@ -10,9 +11,10 @@ from storage.database import Database
 from storage.events import apply_event
 from storage.jobs import request_cancel, retry_job
 from storage.outbox import Release, jobs_in_redis, jobs_to_cancel, mark_released, next_releases, release_again
-from storage.schema import Job, JobState, OutboxEntry
-from tests.storage.examples import ANN, BOB, NOW, accepted_imagining, accepted_training, imagined
+from storage.schema import WAITING, Job, JobState, OutboxEntry
+from tests.storage.examples import ANN, BOB, NOW, accepted_imagining, accepted_training, imagined, trained
 
+PEOPLE = itertools.count(5000)
 WIDE = {JobKind.TRAIN: 1000, JobKind.IMAGINE: 1000}
 
 
@@ -138,3 +140,62 @@ async def test_nobody_is_two_jobs_ahead_of_one_who_waits(database: Database, own
     async with database.write() as session:
         for job in await session.scalars(select(Job)):
             job.state = JobState.CANCELLED
+
+
+async def test_many_jobs_of_one_do_not_stand_before_one_of_another(database: Database) -> None:
+    for _ in range(40):
+        await accepted_imagining(database, ANN)
+    sent = await release_all(database, imagine=8)
+    one = await accepted_imagining(database, BOB)
+    assert await releases(database, imagine=8) == []  # the window is full
+
+    async with database.write() as session:
+        await apply_event(session, Started(job=sent[0], attempt=1, seq=1, worker="w", steps=1), NOW)
+    assert [release.job for release in await releases(database, imagine=8)] == [one.id]
+
+
+@settings(max_examples=10)
+@given(
+    windows=st.fixed_dictionaries({JobKind.TRAIN: st.integers(1, 3), JobKind.IMAGINE: st.integers(1, 3)}),
+    acts=st.lists(st.sampled_from(("train", "imagine", "release", "start", "end")), min_size=5, max_size=25),
+)
+async def test_each_queue_holds_no_more_than_its_window(
+    database: Database, windows: dict[JobKind, int], acts: list[str]
+) -> None:
+    """Nor less, as long as something waits."""
+    async with database.write() as session:
+        for job in await session.scalars(select(Job)):
+            job.state = JobState.CANCELLED  # of the example before
+    for seq, act in enumerate(acts):
+        if act == "train":
+            await accepted_training(database, owner=next(PEOPLE))
+        elif act == "imagine":
+            await accepted_imagining(database, owner=ANN + seq % 2)
+        elif act == "release":
+            async with database.read() as session:
+                found = await next_releases(session, windows)
+            for release in found:
+                async with database.write() as session:
+                    assert await mark_released(session, release, NOW)
+            await check_windows(database, windows)
+        else:
+            await go_on(database, seq, ends=act == "end")
+
+
+async def check_windows(database: Database, windows: dict[JobKind, int]) -> None:
+    async with database.read() as session:
+        jobs = (await session.scalars(select(Job).where(Job.state.in_(WAITING)))).all()
+    states = Counter((job.kind, job.state) for job in jobs)
+    for kind, window in windows.items():
+        held = states[kind, JobState.QUEUED]
+        assert held <= window
+        assert held == window or not states[kind, JobState.ACCEPTED]
+
+
+async def go_on(database: Database, seq: int, *, ends: bool) -> None:
+    """Let the first job in Redis begin, or end."""
+    async with database.write() as session:
+        for job in (await jobs_in_redis(session))[:1]:
+            begun = Started(job=job.id, attempt=1, seq=seq, worker="w", steps=1)
+            ended = trained(job, seq) if job.kind is JobKind.TRAIN else imagined(job, seq)
+            await apply_event(session, ended if ends else begun, NOW)
