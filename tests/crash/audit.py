@@ -16,7 +16,7 @@ from storage.contract import JobKind
 from storage.errors import BlobMissing
 from storage.quotas import recount
 from storage.redis_client import connection_pool
-from storage.schema import Delivery, DeliveryKind, DeliveryState, Image, Job, JobState, Model, OutboxEntry, Photo
+from storage.schema import Delivery, DeliveryKind, DeliveryState, Draft, Image, Job, JobState, Model, OutboxEntry, Photo
 from tests.crash.house import House
 
 KEY = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-][a-z0-9_.-]*)+")
@@ -109,9 +109,11 @@ async def _blobs(house: House) -> list[str]:
             named |= {key: digest for key, digest in of_model.items() if key is not None and model.deleted_at is None}
         samples = set(await session.scalars(select(Job.sample_key)))
         samples |= set(await session.scalars(select(Model.cover_key)))
+        drafts = set(await session.scalars(select(Draft.id)))
     problems = [problem for key, digest in named.items() async for problem in _missing(house, key, digest)]
     stored = {key for prefix in SWEPT for key in await house.blobs.list(prefix)}
-    problems += [f"orphan: {key}" for key in sorted(stored - named.keys() - samples)]
+    orphans = [key for key in stored - named.keys() - samples if drafts.isdisjoint(key.split("/"))]
+    problems += [f"orphan: {key}" for key in sorted(orphans)]
     root = house.folder / "blobs"
     files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
     return problems + [f"orphan: a file {name} that is no blob" for name in files if not KEY.fullmatch(name)]

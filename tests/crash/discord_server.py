@@ -221,7 +221,7 @@ async def show_messages(request: web.Request) -> web.StreamResponse:
     return answer([
         {"id": m.id, "channel": m.channel, "nonce": m.nonce, "original_of": m.original_of, "edits": m.edits,
          "deleted": m.deleted, "showed": m.showed, "ephemeral": bool(m.body.get("flags", 0) & EPHEMERAL),
-         "components": m.body.get("components", [])}
+         "components": m.shown()["components"]}
         for m in _discord(request).messages.values()
     ])  # fmt: skip
 

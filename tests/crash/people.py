@@ -50,7 +50,8 @@ def press(owner: int, channel: int, message: Json, custom_id: str) -> Json:
     shown = {
         "id": message["id"], "channel_id": str(channel), "content": "", "timestamp": "2026-01-01T00:00:00+00:00",
         "edited_timestamp": None, "tts": False, "mention_everyone": False, "mentions": [], "mention_roles": [],
-        "attachments": [], "embeds": [], "pinned": False, "type": 0, "components": [], "flags": 1 << 15,
+        "attachments": [], "embeds": [], "pinned": False, "type": 0, "flags": 1 << 15,
+        "components": message["components"],
         "author": {"id": APPLICATION, "username": "Dreambot", "discriminator": "0", "avatar": None, "bot": True},
     }  # fmt: skip
     return _interaction(owner, channel, 3) | {"message": shown, "data": {"custom_id": custom_id, "component_type": 2}}
