@@ -45,6 +45,15 @@ async def test_people_take_turns(database: Database) -> None:
     assert [release.job for release in await releases(database, imagine=3)] == [many[0].id, one.id, many[1].id]
 
 
+async def test_a_second_attempt_keeps_the_place_of_its_job(database: Database) -> None:
+    first = await accepted_imagining(database, ANN)
+    await release_all(database)
+    later = [await accepted_imagining(database, BOB, at=NOW + timedelta(seconds=1 + n)) for n in range(2)]
+    async with database.write() as session:
+        await retry_job(session, first.id, NOW)
+    assert [release.job for release in await releases(database)] == [first.id, *(job.id for job in later)]
+
+
 async def test_jobs_in_redis_count_as_turns(database: Database) -> None:
     many = [await accepted_imagining(database, ANN) for _ in range(4)]
     assert await release_all(database, imagine=2) == [many[0].id, many[1].id]
