@@ -42,7 +42,7 @@ class Message:
     """The token of the interaction that this message answers."""
     edits: int = 0
     showed: bool = False
-    """Whether it has ever shown anything but "thinking"."""
+    """Whether it has ever been a card or a result, more than "thinking" and plain words."""
     deleted: bool = False
     files: list[str] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ class Discord:
         message = Message(
             id=str(number), channel=channel, body=body, created=time.time(), nonce=nonce, files=files, **more
         )
-        message.showed = bool(body.get("components") or body.get("content"))
+        message.showed = bool(body.get("components"))
         self.messages[message.id] = message
         self.note("create", message)
         return message
@@ -95,7 +95,8 @@ class Discord:
     def edit(self, message: Message, body: Json, files: list[str]) -> Message:
         flags = int(body.get("flags") or message.body.get("flags") or 0)
         message.body = {**message.body, **body, "flags": flags & ~LOADING}
-        message.files, message.edits, message.showed = files, message.edits + 1, True
+        message.files, message.edits = files, message.edits + 1
+        message.showed = message.showed or bool(body.get("components"))
         self.note("edit", message)
         return message
 
