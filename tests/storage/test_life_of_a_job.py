@@ -1,6 +1,6 @@
 """Everything that can happen to jobs, in any order, with the promises checked after every transaction.
 
-A long run: `pytest tests/storage/test_life_of_a_job.py -k anything --hypothesis-profile=long --timeout=0`.
+A long run: `pytest tests/storage/test_life_of_a_job.py --hypothesis-profile=long --timeout=0`.
 """
 
 import shutil
@@ -14,7 +14,9 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from sqlalchemy.exc import SQLAlchemyError
 
+from storage.errors import UserError
 from storage.outcomes import MAX_ATTEMPTS
 from storage.schema import ACTIVE, WAITING
 from tests.storage.life.bot import Bot
@@ -22,11 +24,12 @@ from tests.storage.life.messages import Messages
 from tests.storage.life.outside import news
 from tests.storage.life.people import People
 from tests.storage.life.promises import all_is_done
+from tests.storage.life.sabotage import QUICKLY_FOUND, SABOTAGES
 from tests.storage.life.workers import Workers
 from tests.storage.life.world import mortal
 
 LEAN = settings(
-    max_examples=15, stateful_step_count=50, phases=(Phase.reuse, Phase.generate), report_multiple_bugs=False
+    max_examples=10, stateful_step_count=80, phases=(Phase.reuse, Phase.generate), report_multiple_bugs=False
 )
 """Fails at the first finding; the long run shortens it to what matters."""
 ROUNDS = 4 * MAX_ATTEMPTS
@@ -34,16 +37,41 @@ ROUNDS = 4 * MAX_ATTEMPTS
 
 class LifeOfAJob(People, Workers, Bot, Messages):
     @precondition(lambda self: self.jobs(*WAITING))
-    @rule(how=st.sampled_from(("done", "done", "broken")))
+    @rule(how=st.sampled_from(("done", "done", "broken")), far=st.integers(1, 3))
     @mortal
-    def go_on_as_usual(self, how: str) -> None:
-        """What happens most of the time: the next job is released, taken, worked at and ended."""
+    def go_on_as_usual(self, how: str, far: int) -> None:
+        """What happens most of the time: the next job is released and begun, then it ends, then the bot hears of it."""
         self.relay()
         for attempt in self.outside.redis.queued[:1]:
             self.outside.claim(attempt)
             self.outside.tell(news("started", *attempt, self.outside.next_number()))
-            self.finish(attempt, how)
+            if far > 1:
+                self.finish(attempt, how)
+        if far > 2:
+            self.read_events()
+
+    @precondition(lambda self: any(event.kind == "done" for event in self.outside.redis.stream))
+    @rule(data=st.data())
+    @mortal
+    def delete_at_the_last_moment(self, data: st.DataObject) -> None:
+        """A job has ended well, and its model goes before the bot hears of it."""
+        done = data.draw(st.sampled_from([event.job for event in self.outside.redis.stream if event.kind == "done"]))
+        if (model_id := self.rows.jobs[done].model_id) is not None:
+            model = self.rows.models[model_id]
+            self.delete_model(model, model.owner_id, dies=False)
+            self.read_events()
+
+    @precondition(lambda self: self.unnoted is None and bool(self.outside.redis.stream))
+    @rule()
+    @mortal
+    def show_while_it_goes_on(self) -> None:
+        """What a message shows is old before it is noted as shown."""
+        self.show_one()
         self.read_events()
+        if self.unnoted is not None:
+            self.note_what_was_shown()
+
+    as_usual, once_more = go_on_as_usual, go_on_as_usual
 
     def teardown(self) -> None:
         try:
@@ -83,6 +111,20 @@ def _disk_in_memory(database_template: Path) -> Iterator[None]:
         yield
 
 
+def is_long() -> bool:
+    return settings.get_current_profile_name() == "long"
+
+
+@pytest.mark.timeout(600)
 def test_anything_may_happen_and_every_promise_is_kept() -> None:
-    chosen = settings() if settings.get_current_profile_name() == "long" else LEAN
-    run_state_machine_as_test(LifeOfAJob, settings=chosen)
+    run_state_machine_as_test(LifeOfAJob, settings=settings() if is_long() else LEAN)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("what", SABOTAGES if is_long() else QUICKLY_FOUND)
+def test_a_broken_promise_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The long run breaks all that it knows to break."""
+    SABOTAGES[what].commit(monkeypatch)
+    search = settings(LEAN, max_examples=100, phases=(Phase.generate,), database=None, derandomize=True)
+    with pytest.raises((AssertionError, pytest.fail.Exception, LookupError, UserError, SQLAlchemyError)):
+        run_state_machine_as_test(LifeOfAJob, settings=search)

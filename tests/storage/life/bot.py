@@ -23,8 +23,6 @@ WINDOWS = {JobKind.TRAIN: 1, JobKind.IMAGINE: 2}
 class Bot(World):
     # Rows -> Redis
 
-    @precondition(lambda self: not self.on_the_way and self.jobs(*ACTIVE))
-    @rule()
     def look_what_to_send(self) -> None:
         async def look(session: AsyncSession) -> list[Release | Job]:
             return [*await next_releases(session, WINDOWS), *await jobs_to_cancel(session)]
@@ -35,22 +33,25 @@ class Bot(World):
             assert row.attempt == job.attempt
             assert not row.state.ended
 
-    @precondition(lambda self: self.on_the_way)
+    @precondition(lambda self: self.on_the_way or self.jobs(*ACTIVE))
     @rule()
     @mortal
     def send_one(self) -> None:
-        message = self.on_the_way.pop(0)
-        if isinstance(message, Release):
-            self._release(message)
-        else:
-            self._cancel(message)
+        """Tell Redis one thing; what the bot saw beside it may be old when its turn comes."""
+        if not self.on_the_way:
+            self.look_what_to_send()
+        if self.on_the_way:
+            message = self.on_the_way.pop(0)
+            if isinstance(message, Release):
+                self._release(message)
+            else:
+                self._cancel(message)
 
     @precondition(lambda self: self.jobs(*ACTIVE))
     @rule()
     @mortal
     def relay(self) -> None:
-        if not self.on_the_way:
-            self.look_what_to_send()
+        self.send_one()
         while self.on_the_way:
             self.send_one()
 
@@ -142,6 +143,17 @@ class Bot(World):
     def reconcile(self, data: st.DataObject) -> None:
         self.mend(self.draw_job(data, self._known_to_redis()))
 
+    @precondition(lambda self: self.outside.at_work and self.jobs(JobState.QUEUED, JobState.RUNNING))
+    @rule(data=st.data())
+    @mortal
+    def believe_dead(self, data: st.DataObject) -> None:
+        """A worker freezes for longer than its lease lasts, and wakes after the job was started anew."""
+        attempt = data.draw(st.sampled_from(self.outside.at_work))
+        self.outside.redis.leased.discard(attempt)
+        for job in self._known_to_redis():
+            if job.id == attempt[0]:
+                self.mend(job)
+
     def mend(self, job: Job) -> None:
         """Start anew what its worker left, send again what Redis forgot, leave alone what is well."""
         redis, attempt = self.outside.redis, (job.id, job.attempt)
@@ -156,19 +168,26 @@ class Bot(World):
         for job in self._known_to_redis():
             self.mend(job)
 
-    @precondition(lambda self: self.jobs(*ACTIVE))
+    @precondition(lambda self: self.rows.jobs)
     @rule(data=st.data())
     @mortal
     def miss_photos(self, data: st.DataObject) -> None:
-        job = self.draw_job(data, self.jobs(*ACTIVE))
+        """The job may have ended since the bot looked for its photos."""
+        job, before = self.draw_job(data, self.rows.jobs.values()), self.rows
         reason = FailureReason.PHOTOS_MISSING
         failed = self.write(lambda session: fail_job(session, job.id, reason, self.now))
-        assert (failed.state, failed.failure) == (JobState.FAILED, reason)
+        if job.state.ended:
+            assert self.rows == before
+        else:
+            assert (failed.state, failed.failure) == (JobState.FAILED, reason)
 
     @precondition(lambda self: self.rows.jobs)
-    @rule(what=st.sampled_from(("drop_photos", "sweep", "prune", "forget_words")))
+    @rule(
+        what=st.sampled_from(("drop_photos", "sweep", "prune", "forget_words")), later=st.sampled_from((0, 1, 60, 3600))
+    )
     @mortal
-    def clean_up(self, what: str) -> None:
+    def clean_up(self, what: str, later: int) -> None:
+        self.now += timedelta(seconds=later)
         getattr(self, what)()
 
     def drop_photos(self) -> None:
@@ -194,11 +213,6 @@ class Bot(World):
     def forget_words(self) -> None:
         self.write(lambda session: forget_prompts(session, self.now, limit=1000))
         assert not [job for job in self.jobs(JobState.FAILED, JobState.CANCELLED) if job.prompt_shown is not None]
-
-    @precondition(lambda self: self.rows.jobs)
-    @rule(seconds=st.sampled_from((1, 5, 20, 3600)))
-    def wait(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
 
     @precondition(lambda self: self.rows.jobs and not self.doomed)
     @rule(at_once=st.booleans())

@@ -116,13 +116,9 @@ class Outside:
         self.at_work.append(attempt)
         self.tell(Queued(job=attempt[0], attempt=attempt[1], seq=self.next_number()))
 
-    def leave(self, attempt: Attempt) -> None:
-        """Stop working without a word, as one does who dies."""
+    def finish(self, attempt: Attempt, last: AnyEvent) -> None:
         self.at_work.remove(attempt)
         self.redis.leased.discard(attempt)
-
-    def finish(self, attempt: Attempt, last: AnyEvent) -> None:
-        self.leave(attempt)
         self.redis.claimed.discard(attempt)
         self.redis.finished.add(attempt)
         self.tell(last)

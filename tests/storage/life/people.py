@@ -19,7 +19,7 @@ from storage.errors import (
     TrainingActive,
     UserError,
 )
-from storage.jobs import NewImagining, NewTraining, accept_imagining, accept_training, queue_place, request_cancel
+from storage.jobs import NewImagining, accept_imagining, accept_training, queue_place, request_cancel
 from storage.models import delete_model, rename_model, share_model, unshare_model, usable_models
 from storage.people import record_consent, set_direct_messages
 from storage.schema import ACTIVE, WAITING, Job, JobState, Model, ModelStatus
@@ -28,32 +28,34 @@ from tests.storage.life.world import World, mortal
 
 MAX_IMAGININGS = 3
 PEOPLE = st.sampled_from((ANN, BOB))
+STRANGERS = st.sampled_from((False, False, False, True))
+"""Whether somebody tries what is another's to do."""
 NAMES = st.sampled_from(("rex", "REX", "luna"))
 GUILDS = st.sampled_from((GUILD, GUILD + 1))
 
 
 class People(World):
-    @rule(person=PEOPLE, name=NAMES)
+    @rule(person=PEOPLE, name=NAMES, agrees=st.sampled_from((True, True, False)))
     @mortal
-    def ask_for_a_training(self, person: int, name: str) -> None:
-        new = self._attach_photos(person, name)
+    def ask_for_a_training(self, person: int, name: str, agrees: bool) -> None:
+        """Without consent the photos wait as a draft."""
+        new = new_training(person, name, self.new_number(), self.new_id(), self.new_id())
+        self.outside.blobs.update(photo.key for photo in new.photos)
+        if not agrees:
+            self.write(lambda session: keep_draft(session, new, self.now))
+            return
         job = self.ask(self._no_training(person, name), lambda session: accept_training(session, new, self.now))
         if job is None:
             self.outside.blobs.difference_update(photo.key for photo in new.photos)
         else:
             self.promise(job)
 
-    @rule(person=PEOPLE, name=NAMES)
-    @mortal
-    def ask_for_a_training_without_consent(self, person: int, name: str) -> None:
-        new = self._attach_photos(person, name)
-        self.write(lambda session: keep_draft(session, new, self.now))
-
     @precondition(lambda self: self.rows.drafts)
-    @rule(data=st.data(), person=PEOPLE)
+    @rule(data=st.data(), by_stranger=STRANGERS)
     @mortal
-    def agree(self, data: st.DataObject, person: int) -> None:
+    def agree(self, data: st.DataObject, by_stranger: bool) -> None:
         draft = self.rows.drafts[data.draw(st.sampled_from(sorted(self.rows.drafts)))]
+        person = self._owner_or_not(draft.owner_id, by_stranger)
         interaction = self.new_number()
 
         async def begin(session: AsyncSession) -> Job | None:
@@ -85,8 +87,11 @@ class People(World):
             self.promise(job)
 
     @precondition(lambda self: self.rows.jobs)
-    @rule(data=st.data())
+    @rule(data=st.data(), what=st.sampled_from(("repeat_a_click", "allow_direct_messages", "look_around")))
     @mortal
+    def do_something_small(self, data: st.DataObject, what: str) -> None:
+        getattr(self, what)(data)
+
     def repeat_a_click(self, data: st.DataObject) -> None:
         """Discord may bring the same interaction twice, and people press twice."""
         first = self._any_job(data)
@@ -103,10 +108,11 @@ class People(World):
         assert self.rows == before
 
     @precondition(lambda self: self.rows.jobs)
-    @rule(data=st.data(), person=PEOPLE)
+    @rule(data=st.data(), by_stranger=STRANGERS)
     @mortal
-    def cancel(self, data: st.DataObject, person: int) -> None:
+    def cancel(self, data: st.DataObject, by_stranger: bool) -> None:
         job = self._any_job(data)
+        person = self._owner_or_not(job.owner_id, by_stranger)
         refusal: type[UserError] | None = JobAlreadyEnded if job.state.ended else None
         if job.owner_id != person:
             refusal = NotYourJob
@@ -117,11 +123,15 @@ class People(World):
             assert stopped.state.ended or stopped.cancel_requested_at is not None
 
     @precondition(lambda self: self.rows.models)
-    @rule(data=st.data(), person=PEOPLE, dies=st.booleans())
+    @rule(data=st.data(), by_stranger=STRANGERS, dies=st.booleans())
     @mortal
-    def delete(self, data: st.DataObject, person: int, dies: bool) -> None:
+    def delete(self, data: st.DataObject, by_stranger: bool, dies: bool) -> None:
         """The bot may die before it has deleted the bytes."""
-        model, before = self._any_model(data), self.rows
+        model = self._any_model(data)
+        self.delete_model(model, self._owner_or_not(model.owner_id, by_stranger), dies)
+
+    def delete_model(self, model: Model, person: int, dies: bool) -> None:
+        before = self.rows
         keys = self.ask(self._not_own(model, person), lambda session: delete_model(session, model.id, person, self.now))
         if keys is None:
             return
@@ -136,10 +146,11 @@ class People(World):
             self.outside.blobs -= {key for key in self.outside.blobs if key in keys or folders & set(key.split("/"))}
 
     @precondition(lambda self: self.rows.models)
-    @rule(data=st.data(), person=PEOPLE, change=st.sampled_from(("rename", "share", "share", "unshare")))
+    @rule(data=st.data(), by_stranger=STRANGERS, change=st.sampled_from(("rename", "share", "share", "unshare")))
     @mortal
-    def change_a_model(self, data: st.DataObject, person: int, change: str) -> None:
+    def change_a_model(self, data: st.DataObject, by_stranger: bool, change: str) -> None:
         model = self._any_model(data)
+        person = self._owner_or_not(model.owner_id, by_stranger)
         not_own = self._not_own(model, person)
         if change == "rename":
             name = data.draw(NAMES)
@@ -152,16 +163,13 @@ class People(World):
         else:
             self.ask(not_own, lambda session: unshare_model(session, model.id, person))
 
-    @precondition(lambda self: self.rows.jobs)
-    @rule(person=PEOPLE, wanted=st.booleans())
-    @mortal
-    def allow_direct_messages(self, person: int, wanted: bool) -> None:
+    def allow_direct_messages(self, data: st.DataObject) -> None:
+        person, wanted = data.draw(PEOPLE), data.draw(st.booleans())
         self.write(lambda session: set_direct_messages(session, person, wanted, self.now))
 
-    @precondition(lambda self: self.rows.jobs)
-    @rule(person=PEOPLE, guild=GUILDS, kind=st.sampled_from(JobKind))
-    def look_around(self, person: int, guild: int, kind: JobKind) -> None:
+    def look_around(self, data: st.DataObject) -> None:
         """See the models that one may draw with, and the places of all that waits, in the order of asking."""
+        person, guild, kind = data.draw(PEOPLE), data.draw(GUILDS), data.draw(st.sampled_from(JobKind))
         found = self.read(lambda session: usable_models(session, person, guild))
         usable = [model.id for model in self.rows.models.values() if self._may_use(model, person, guild)]
         assert sorted(model.id for model in found) == sorted(usable)
@@ -170,17 +178,17 @@ class People(World):
         places = [self.read(partial(queue_place, job=job)) for job in waiting]
         assert places == list(range(1, 1 + len(waiting)))
 
-    def _attach_photos(self, person: int, name: str) -> NewTraining:
-        new = new_training(person, name, self.new_number(), self.new_id(), self.new_id())
-        self.outside.blobs.update(photo.key for photo in new.photos)
-        return new
+    def _owner_or_not(self, owner: int, by_stranger: bool) -> int:
+        return owner if not by_stranger else BOB if owner == ANN else ANN
 
     def _any_job(self, data: st.DataObject) -> Job:
         """Draw a job, an active one where there is one."""
         return self.draw_job(data, [*self.jobs(*ACTIVE), *self.rows.jobs.values()])
 
     def _any_model(self, data: st.DataObject) -> Model:
-        return self.rows.models[data.draw(st.sampled_from(sorted(self.rows.models)))]
+        """Draw a model, a present one where there is one."""
+        present = sorted(model.id for model in self.rows.models.values() if model.deleted_at is None)
+        return self.rows.models[data.draw(st.sampled_from([*present, *present, *sorted(self.rows.models)]))]
 
     def _holder(self, person: int, name: str) -> Model | None:
         for model in self.rows.models.values():

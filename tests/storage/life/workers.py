@@ -16,10 +16,13 @@ class Workers(World):
         self.outside.claim(data.draw(st.sampled_from(self.outside.redis.queued)))
 
     @precondition(lambda self: self.outside.at_work)
-    @rule(data=st.data(), kind=st.sampled_from(("started", "step", "sample", "saved")))
-    def report(self, data: st.DataObject, kind: str) -> None:
+    @rule(
+        data=st.data(), kinds=st.lists(st.sampled_from(("started", "step", "sample", "saved")), min_size=1, max_size=3)
+    )
+    def report(self, data: st.DataObject, kinds: list[str]) -> None:
         attempt = self._any_attempt(data)
-        self.outside.tell(news(kind, *attempt, self.outside.next_number()))
+        for kind in kinds:
+            self.outside.tell(news(kind, *attempt, self.outside.next_number()))
 
     @precondition(lambda self: self.outside.at_work)
     @rule(data=st.data(), how=st.sampled_from(("done", "done", "done", "broken", "diverged", "unsafe")))
@@ -33,31 +36,23 @@ class Workers(World):
         self.outside.finish(attempt, ending(how, job, attempt[1], self.outside.next_number()))
 
     @precondition(lambda self: self.outside.at_work)
-    @rule(data=st.data())
-    def die_at_work(self, data: st.DataObject) -> None:
-        self.outside.leave(self._any_attempt(data))
-
-    @precondition(lambda self: self.outside.at_work)
-    @rule(data=st.data())
-    def hand_over(self, data: st.DataObject) -> None:
-        """Shut down in order: the attempt stays in the queue for another worker."""
-        attempt = self._any_attempt(data)
-        self.outside.leave(attempt)
-        self.outside.redis.claimed.discard(attempt)
-        self.outside.redis.enqueue(attempt)
-
-    @precondition(lambda self: self.outside.redis.leased)
-    @rule(data=st.data())
-    def freeze(self, data: st.DataObject) -> None:
-        """The lease runs out; the worker goes on when it wakes, and knows nothing of it."""
-        self.outside.redis.leased.discard(data.draw(st.sampled_from(sorted(self.outside.redis.leased))))
+    @rule(data=st.data(), how=st.sampled_from(("freeze", "freeze", "die", "hand over")))
+    def falter(self, data: st.DataObject, how: str) -> None:
+        """A frozen worker's lease runs out; it goes on when it wakes, and knows nothing of it."""
+        attempt, redis = self._any_attempt(data), self.outside.redis
+        redis.leased.discard(attempt)
+        if how != "freeze":
+            self.outside.at_work.remove(attempt)
+        if how == "hand over":
+            redis.claimed.discard(attempt)
+            redis.enqueue(attempt)
 
     @precondition(lambda self: self.outside.redis.queued or self.outside.redis.finished)
     @rule()
     def redis_forgets(self) -> None:
         self.outside.redis.forget()
 
-    @precondition(lambda self: self.jobs(*ACTIVE))
+    @precondition(lambda self: self.jobs(*ACTIVE) and len(self.outside.lies) < 3)
     @rule(data=st.data(), lie=st.integers(0, 3))
     def tell_a_lie(self, data: st.DataObject, lie: int) -> None:
         """Speak of files that are not the job's own."""
@@ -81,3 +76,5 @@ class Workers(World):
 
     def _any_attempt(self, data: st.DataObject) -> Attempt:
         return data.draw(st.sampled_from(self.outside.at_work))
+
+    report_more, end_at_last = report, end  # what is most of a worker's life comes up more often
