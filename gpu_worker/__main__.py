@@ -16,6 +16,7 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from gpu_worker.attempt import run_attempt
 from gpu_worker.class_images import ClassImages
+from gpu_worker.ending import FAREWELL_SECONDS, end
 from gpu_worker.engine_process import EngineBroken, EngineProcess, engine_command
 from gpu_worker.heartbeat import beat
 from gpu_worker.settings import WorkerSettings, load_settings, unique_name
@@ -110,8 +111,7 @@ async def serve(
             code = await stopped
             log.info("worker %s stops", name)
             await hand_over(queues, engine, hurried or asyncio.Event())
-            for task in (*serving, running):
-                task.cancel()
+            await end((*serving, running), FAREWELL_SECONDS)
         await _say_farewell(redis, name)
     return code
 

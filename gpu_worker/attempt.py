@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from gpu_worker import transfer
 from gpu_worker.claim import Claim, Unwanted
+from gpu_worker.ending import end
 from gpu_worker.engine_process import EngineStopped
 from gpu_worker.event_log import EventLog
 from gpu_worker.patience import patiently
@@ -63,8 +64,7 @@ async def run_attempt(station: Station, kind: JobKind, job: str, attempt: int) -
             speaking = group.create_task(events.run())
             ended = await Attempt(station, claim, events, job, attempt).run(raw)
             await events.flush()
-            for task in (holding, speaking):
-                task.cancel()
+            await end((holding, speaking))
         return ended
     finally:
         await claim.release()
