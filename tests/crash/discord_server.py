@@ -69,6 +69,8 @@ class Discord:
         self._log = log
         self._numbers = itertools.count()
         self.messages: dict[str, Message] = {}
+        self.pressed: dict[str, str] = {}
+        """The message whose button was pressed, by the token of the press."""
         self.sockets: set[web.WebSocketResponse] = set()
         self.trouble: deque[Json] = deque()
 
@@ -94,7 +96,8 @@ class Discord:
 
     def edit(self, message: Message, body: Json, files: list[str]) -> Message:
         flags = int(body.get("flags") or message.body.get("flags") or 0)
-        message.body = {**message.body, **body, "flags": flags & ~LOADING}
+        private = int(message.body.get("flags") or 0) & EPHEMERAL
+        message.body = {**message.body, **body, "flags": flags & ~LOADING | private}
         message.files, message.edits = files, message.edits + 1
         message.showed = message.showed or bool(body.get("components"))
         self.note("edit", message)
@@ -102,6 +105,8 @@ class Discord:
 
     def find(self, key: str, token: str | None = None) -> Message:
         """Return a message by id, or the answer to an interaction as `@original`. Raises `HTTPNotFound`."""
+        if key == "@original":
+            key = self.pressed.get(token or "", key)
         for message in self.messages.values():
             wanted = message.original_of == token if key == "@original" else message.id == key
             if wanted and not message.deleted:
@@ -204,7 +209,10 @@ async def gateway(request: web.Request) -> web.WebSocketResponse:
 
 
 async def interact(request: web.Request) -> web.StreamResponse:
-    return answer({"heard": await _discord(request).dispatch("INTERACTION_CREATE", await request.json())})
+    discord, interaction = _discord(request), await request.json()
+    if "message" in interaction:
+        discord.pressed[interaction["token"]] = interaction["message"]["id"]
+    return answer({"heard": await discord.dispatch("INTERACTION_CREATE", interaction)})
 
 
 async def listeners(request: web.Request) -> web.StreamResponse:
