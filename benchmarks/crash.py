@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,7 @@ async def run_many(options: argparse.Namespace, base: Path | None) -> dict[str, 
         "doubled": sum("doubled" in problem for problem in wrong),
         "orphans": sum("orphan" in problem for problem in wrong),
         "other": sum(not any(word in problem for word in ("lost", "doubled", "orphan")) for problem in wrong),
-        "recover_p95_seconds": round(recoveries[int(0.95 * (len(recoveries) - 1))], 2) if recoveries else None,
+        "recover_p95_seconds": round(recoveries[math.ceil(0.95 * len(recoveries)) - 1], 2) if recoveries else None,
         "recover_longest_seconds": round(recoveries[-1], 2) if recoveries else None,
         "seeds": [seeds[0], seeds[-1]],
         "failed_seeds": sorted(run.seed for run in runs if run.problems),
