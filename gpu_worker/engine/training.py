@@ -179,8 +179,8 @@ class DreamBooth:
         if self.class_images is not None:
             class_image = balanced(len(self.class_images.mean), steps * batch, generator).view(steps, batch)
             class_view = torch.randint(self.class_images.mean.shape[1], (steps, batch), generator=generator)
-        in_all = batch + class_image.shape[1]
-        timestep = torch.randint(len(self.model.base.alphas_cumprod), (steps, in_all), generator=generator)
+        timesteps, halves = len(self.model.base.alphas_cumprod), 1 if self.class_images is None else 2
+        timestep = torch.cat([spread(timesteps, steps, batch, generator) for _ in range(halves)], dim=1)
         device = self.model.base.device
         return Draws(*(drawn.to(device) for drawn in (photo, view, class_image, class_view, timestep)))
 
@@ -266,3 +266,14 @@ def balanced(count: int, length: int, generator: torch.Generator) -> Tensor:
     """Return `length` indices below `count`, shuffled in rounds so that each appears as often as any other."""
     rounds = [torch.randperm(count, generator=generator) for _ in range(math.ceil(length / count))]
     return torch.cat(rounds)[:length]
+
+
+def spread(count: int, steps: int, batch: int, generator: torch.Generator) -> Tensor:
+    """Return indices below `count`, [steps, batch]: each as likely as any other, and those of one step far apart.
+
+    So every step sees little, middling and much noise, and its loss varies less with the luck of the draw (the
+    low-discrepancy sampler of Kingma et al. 2021, arXiv 2107.00630).
+    """
+    shares = (torch.rand(steps, 1, generator=generator) + torch.arange(batch) / batch) % 1
+    mixed = shares.gather(1, torch.rand(steps, batch, generator=generator).argsort(dim=1))
+    return (mixed * count).long().clamp(max=count - 1)

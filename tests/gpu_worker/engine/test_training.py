@@ -21,6 +21,7 @@ from gpu_worker.engine.training import (
     balanced,
     loss_weights,
     rate_at,
+    spread,
 )
 
 RECIPE = Recipe(
@@ -206,6 +207,18 @@ def test_the_rate_warms_up_and_then_falls_to_nothing() -> None:
     assert rates[-1] == pytest.approx(1 / 90)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rate_at(0, changed(steps=5, warmup_steps=10)) == 1.0  # a short training is not all warm-up
+
+
+def test_each_step_sees_little_and_much_noise() -> None:
+    drawn = spread(1000, 2000, 4, torch.Generator().manual_seed(0))
+
+    ordered = drawn.sort(dim=1).values
+    assert ordered.diff(dim=1).min() >= 249
+    assert ordered[:, 0].max() < 250
+    assert ordered[:, 3].min() >= 749
+    for place in range(4):
+        quarters = torch.bincount(drawn[:, place] // 250, minlength=4)
+        assert quarters.min() > 400
 
 
 def test_every_photo_is_seen_as_often_as_any_other() -> None:
