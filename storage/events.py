@@ -73,9 +73,9 @@ async def _go_on(
             job.stage, job.step, job.steps, job.seconds_left = event.stage, event.step, event.steps, event.seconds_left
             if event.loss is not None and math.isfinite(event.loss):
                 job.losses = trace_loss(job.losses, event.loss, event.step, event.steps)
-        case Sample():
+        case Sample() if job.cancel_requested_at is None:  # else its model may be deleted, and the picture with it
             job.sample_key = event.key
-        case Queued() | Saved():
+        case Queued() | Sample() | Saved():
             pass
     if not isinstance(event, Saved):
         await touch_card(session, job.id, at)

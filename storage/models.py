@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
+from storage.deliveries import touch_card
 from storage.errors import ModelNotFound, ModelNotReady, NameTaken
 from storage.leftovers import strike_prompt
 from storage.names import name_key, validate_name
@@ -154,10 +155,12 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
     for table in (Photo, Image):
         keys += await session.scalars(delete(table).where(table.model_id == model.id).returning(table.key))
     for job in await session.scalars(select(Job).where(Job.model_id == model.id).with_for_update()):
+        if job.sample_key is not None:
+            keys.append(job.sample_key)
+            job.sample_key = None
+            await touch_card(session, job.id, at, at_once=True)
         if not job.state.ended:
             await stop_job(session, job, at)
-        keys += [job.sample_key] if job.sample_key is not None else []
-        job.sample_key = None
         strike_prompt(job)
     model.adapter_key = model.adapter_digest = model.download_key = model.download_digest = model.cover_key = None
     model.shared_guild_id, model.deleted_at = None, at

@@ -173,6 +173,15 @@ async def test_an_ended_job_holds_on_to_no_sample(database: Database) -> None:
         assert await unreferenced(session, [key]) == [key]
 
 
+async def test_a_job_that_has_to_stop_shows_no_further_sample(database: Database) -> None:
+    job = await accepted_training(database)
+    await applied(database, Started(job=job.id, attempt=1, seq=1, worker="w", steps=10))
+    async with database.write() as session:
+        await delete_model(session, str(job.model_id), ANN, NOW)
+    await applied(database, Sample(job=job.id, attempt=1, seq=2, step=5, key=sample_key(job.id, 1, "000005")))
+    assert (await loaded(database, job)).sample_key is None
+
+
 async def test_a_model_that_was_deleted_meanwhile_stays_deleted(database: Database) -> None:
     job = await accepted_training(database)
     await applied(database, Started(job=job.id, attempt=1, seq=1, worker="w", steps=10))

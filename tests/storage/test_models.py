@@ -1,10 +1,11 @@
 import pytest
 
-from storage.contract import FailureReason
+from storage.contract import FailureReason, Sample, sample_key
 from storage.database import Database
+from storage.deliveries import find_delivery, mark_sent
 from storage.errors import InvalidName, ModelNotFound, ModelNotReady, NameTaken
 from storage.events import apply_event
-from storage.jobs import fail_job, find_job, pictures_of
+from storage.jobs import fail_job, find_job, pictures_of, request_cancel
 from storage.models import (
     count_own,
     count_server,
@@ -19,7 +20,7 @@ from storage.models import (
     unshare_model,
     usable_models,
 )
-from storage.schema import JobState, Model, ModelStatus
+from storage.schema import DeliveryKind, JobState, Model, ModelStatus
 from tests.storage.examples import ANN, BOB, GUILD, NOW, accepted_imagining, accepted_training, imagined, trained
 
 OTHER_GUILD = 501
@@ -169,3 +170,20 @@ async def test_deleting_a_model_in_training_stops_it(database: Database) -> None
         stopped = await find_job(session, job.id)
     assert stopped is not None
     assert stopped.state is JobState.CANCELLED
+
+
+async def test_a_card_lets_go_of_the_sample_of_a_deleted_model(database: Database) -> None:
+    """Also where its owner had asked before that the training stop, and the card said so already."""
+    job = await accepted_training(database)
+    async with database.write() as session:
+        sample = Sample(job=job.id, attempt=1, seq=1, step=10, key=sample_key(job.id, 1, "000010"))
+        await apply_event(session, sample, NOW)
+        await request_cancel(session, job.id, ANN, NOW)
+    async with database.write() as session:
+        card = await find_delivery(session, job.id, DeliveryKind.CARD)
+        assert card is not None
+        await mark_sent(session, card.id, 77, card.revision, NOW)
+        before = card.dirty
+        keys = await delete_model(session, str(job.model_id), ANN, NOW)
+        assert (before, card.dirty) == (False, True)
+    assert sample.key in keys

@@ -71,9 +71,9 @@ SABOTAGES: dict[str, Sabotage] = {
 QUICKLY_FOUND = (
     "late attempts speak",
     "events lie",
+    "a deleted model comes back",
+    "a job ends twice",
     "a result is not owed",
-    "anybody's model may draw",
-    "a click counts twice",
-    "photos outlive their model",
+    "our failures cost",
     "transactions do not hold together",
 )
