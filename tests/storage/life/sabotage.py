@@ -71,8 +71,7 @@ SABOTAGES: dict[str, Sabotage] = {
 QUICKLY_FOUND = (
     "late attempts speak",
     "events lie",
-    "a deleted model comes back",
-    "a job ends twice",
+    "jobs are not charged",
     "a result is not owed",
     "our failures cost",
     "transactions do not hold together",
