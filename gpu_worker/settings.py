@@ -39,7 +39,9 @@ class WorkerSettings(BaseSettings):
         description="What the worker is called in logs; a few random letters follow, so that no two are the same.",
     )
     device: Literal["auto", "cuda", "cpu"] = Field(default="auto", description="Where the engine computes.")
-    threads: int | None = Field(default=None, ge=1, description="CPU threads of the engine; unset means all cores.")
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads of the engine; unset means all cores but one."
+    )
     cache_dir: Path = Field(default=Path("data/cache"), description="Class images and files of jobs in work.")
     training_slots: int = Field(default=1, ge=1, le=64, description="How many people may train at once.")
     imagine_window: int = Field(default=64, ge=1, le=1000, description="How many /imagine jobs are taken at once.")

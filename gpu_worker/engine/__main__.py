@@ -9,6 +9,8 @@ from pathlib import Path
 from storage.contract import MAX_PHOTOS, MIN_PHOTOS, Quality, SubjectKind, TrainingOptions
 
 DEMO_BASE = Path(__file__).parent.parent / "demo_bundle" / "base"
+SPARE_CORES = max(1, len(os.sched_getaffinity(0)) - 1)
+"""One core is left to what feeds the engine: threads that wait for one that is taken lose more than it gives."""
 
 
 def main() -> None:
@@ -24,8 +26,7 @@ def main() -> None:
     from gpu_worker.engine.base_model import UnfitBase
     from gpu_worker.engine.photos import PhotoMissing
 
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
     try:
         match arguments.command:
             case "serve":
@@ -47,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--cache", type=Path, default=Path("data/cache"), help="folder for class images that jobs share"
     )
-    shared.add_argument("--threads", type=int, help="CPU threads to compute with (default: PyTorch's choice)")
+    shared.add_argument(
+        "--threads", type=int, default=SPARE_CORES, help="CPU threads to compute with (default: all cores but one)"
+    )
 
     parser = argparse.ArgumentParser(prog="python -m gpu_worker.engine", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
