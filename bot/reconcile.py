@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 PHOTOS_SECONDS = 60.0
+CHECKPOINTS_SECONDS = 60.0
 LOOK_FOR_PHOTOS_SECONDS = 600.0
 SWEEP_SECONDS = 3600.0
 ORPHAN_AGE = timedelta(days=1)
@@ -102,6 +103,7 @@ class Reconciler:
         return (
             partial(forever, "the look at leases", self.look, Wake(self._look_seconds).rest),
             partial(forever, "the removal of photos", self.drop_photos, Wake(PHOTOS_SECONDS).rest),
+            partial(forever, "the removal of checkpoints", self.drop_checkpoints, Wake(CHECKPOINTS_SECONDS).rest),
             partial(forever, "the look for photos", self.look_for_photos, Wake(LOOK_FOR_PHOTOS_SECONDS).rest),
             partial(forever, "the sweep of orphans", self.sweep, Wake(SWEEP_SECONDS).rest),
         )
@@ -132,6 +134,12 @@ class Reconciler:
             async with self._database.write() as session:
                 await forget_photos(session, [photo.id for photo in photos])
             log.info("%d photos deleted", len(photos))
+
+    async def drop_checkpoints(self) -> None:
+        """Delete the checkpoints of jobs that have ended: a worker cannot know whether another attempt needs them."""
+        keys = await self._blobs.list("checkpoints")
+        for start in range(0, len(keys), BATCH):
+            await self._delete_orphans(keys[start : start + BATCH])
 
     async def look_for_photos(self) -> None:
         """Fail the trainings whose photos are gone while they wait, rather than when their turn comes."""

@@ -171,12 +171,10 @@ class Attempt:
             await self._end(Cancelled, step=step)
 
     async def _end(self, kind: type[EventBase], **fields: object) -> None:
-        """Say once how the attempt ended; checkpoints go unless another attempt is to go on from them."""
+        """Say once how the attempt ended; its checkpoints are the bot's to delete, which knows whether others need them."""
         if self._ended:
             return
         self._ended = True
         reach("attempt.ending")
-        said = await self._events.end(kind, **fields)
+        await self._events.end(kind, **fields)
         reach("attempt.ended")
-        if said and not fields.get("retry"):
-            await transfer.drop_checkpoints(self._station.blobs, self._job, self._attempt)

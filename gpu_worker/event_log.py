@@ -47,20 +47,20 @@ class EventLog:
         """Wait until all that was told is sent."""
         await self._waiting.join()
 
-    async def end(self, kind: type[EventBase], **fields: object) -> bool:
+    async def end(self, kind: type[EventBase], **fields: object) -> None:
         """Emit the attempt's last event; its request goes with it, so that a copy of the task finds nothing to do.
 
-        Returns False, and says nothing, when the attempt is no longer ours.
+        Says nothing when the attempt is no longer ours. It may cease to be ours at the very moment of speaking, which
+        does no harm: the bot knows which attempt it believes.
         """
         await self.flush()
         if not await self._may_speak():
-            return False
+            return
         reach("event.ending")
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.xadd(EVENTS_STREAM, {EVENT_FIELD: self._number(kind, fields)})
             pipe.delete(request_key(self._job, self._attempt))
             await pipe.execute()
-        return True
 
     def _number(self, kind: type[EventBase], fields: dict[str, object]) -> str:
         event = kind.model_validate({"job": self._job, "attempt": self._attempt, "seq": self._next, **fields})

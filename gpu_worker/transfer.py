@@ -96,12 +96,6 @@ async def store_checkpoint(blobs: Blobs, request: Request, report: Checkpointed)
     return key
 
 
-async def drop_checkpoints(blobs: Blobs, job: str, attempt: int) -> None:
-    """Delete the checkpoints of this attempt and of earlier ones; a later one's are not ours."""
-    for key in await _checkpoint_blobs(blobs, job, attempt):
-        await blobs.delete(key)
-
-
 async def store_result(blobs: Blobs, request: Request, done: TrainingDone | ImaginingDone) -> Trained | Imagined:
     """Store what the job was for; raises `TypeError` when the engine answered with the other kind of result."""
     if isinstance(request, TrainRequest) and isinstance(done, TrainingDone):

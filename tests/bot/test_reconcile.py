@@ -31,7 +31,7 @@ from storage.contract import (
 from storage.database import Database
 from storage.drafts import keep_draft, take_draft
 from storage.events import apply_event
-from storage.jobs import fail_job, request_cancel
+from storage.jobs import fail_job, request_cancel, retry_job
 from storage.redis_client import connection_pool
 from storage.schema import InboxEntry, Job, JobState, Photo
 from tests.storage.examples import ANN, Clock, accepted_imagining, accepted_training, imagined, new_training, trained
@@ -294,6 +294,23 @@ async def test_the_sweep_takes_what_nothing_points_at(
         for key in await blobs.list(prefix)
     ]
     assert sorted(left) == sorted(kept)
+
+
+async def test_checkpoints_go_when_their_job_has_ended_and_not_with_an_attempt(
+    reconciler: Reconciler, database: Database, outbox: Outbox, redis: Redis, blobs: Blobs
+) -> None:
+    job = await started_training(database, outbox, redis)
+    key = checkpoint_key(job.id, 1, 100)
+    await blobs.put(key, b"x")
+    async with database.write() as session:
+        await retry_job(session, job.id, Clock()())
+    await reconciler.drop_checkpoints()
+    assert await blobs.list("checkpoints") == [key]
+
+    async with database.write() as session:
+        await fail_job(session, job.id, FailureReason.GAVE_UP, Clock()())
+    await reconciler.drop_checkpoints()
+    assert await blobs.list("checkpoints") == []
 
 
 async def test_the_sweep_leaves_what_is_new(reconciler: Reconciler, blobs: Blobs, clock: Clock) -> None:
