@@ -21,7 +21,7 @@ from gpu_worker.engine.choosing import Candidate
 from gpu_worker.engine.course import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, Course, go_back, save
 from gpu_worker.engine.recipes import choose_recipe
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.training import DreamBooth, Latents
+from gpu_worker.engine.training import DreamBooth, Examples, Latents
 from storage.contract import Quality, SubjectKind, TrainRequest
 
 BASE = Path(gpu_worker.__file__).parent / "demo_bundle" / "base"
@@ -36,8 +36,10 @@ def random_latents(base: BaseModel, count: int, views: int) -> Latents:
 
 def begin(model: Resident, folder: Path) -> tuple[Course, DreamBooth]:
     recipe = choose_recipe(model.base.family, SubjectKind.PET, Quality.GOOD, PHOTOS)
-    photos, classes = random_latents(model.base, PHOTOS, 14), random_latents(model.base, recipe.class_images, 1)
-    trainer = DreamBooth(model, recipe, photos, classes, "a photo of sks dog", "a photo of a dog", seed=1)
+    photos = Examples(random_latents(model.base, PHOTOS, 14), [["a photo of sks dog"]] * PHOTOS)
+    of_class = random_latents(model.base, recipe.class_images, 1)
+    classes = Examples(of_class, [["a photo of a dog"]] * recipe.class_images)
+    trainer = DreamBooth(model, recipe, photos, classes, identifier="sks", seed=1)
     job = uuid.uuid4().hex
     request = TrainRequest(
         job=job,

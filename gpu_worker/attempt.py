@@ -171,7 +171,7 @@ class Attempt:
             await self._end(Cancelled, step=step)
 
     async def _end(self, kind: type[EventBase], **fields: object) -> None:
-        """Say once how the attempt ended; its checkpoints are the bot's to delete, which knows whether others need them."""
+        """Say once how the attempt ended; its checkpoints are the bot's to delete, which knows who else needs them."""
         if self._ended:
             return
         self._ended = True

@@ -1,11 +1,10 @@
 """Class images are shared through the blob store: what one worker drew, no other worker draws again."""
 
-import hashlib
 import logging
 from pathlib import Path
 
 from gpu_worker.engine_process import EngineProcess
-from gpu_worker.prompts import class_prompt
+from gpu_worker.prompts import class_prompts
 from storage.blobs import BlobMissing, Blobs
 from storage.contract import TrainRequest, class_image_prefix
 from storage.faults import reach
@@ -53,5 +52,5 @@ class ClassImages:
         about = self._engine.about
         if about is None:
             return None
-        prompt = class_prompt(request.class_noun, request.subject_kind)
-        return class_image_prefix(about.base_digest, hashlib.sha256(prompt.encode()).hexdigest(), about.resolution)
+        prompts = class_prompts(request.class_noun, request.subject_kind)
+        return class_image_prefix(about.base_digest, prompts, about.resolution)

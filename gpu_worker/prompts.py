@@ -32,13 +32,21 @@ def subject_words(identifier: str, class_noun: str) -> str:
     return f"{identifier} {class_noun}"
 
 
-def instance_prompt(identifier: str, class_noun: str, kind: SubjectKind) -> str:
+def instance_prompts(identifier: str, class_noun: str, kind: SubjectKind) -> tuple[str, ...]:
+    """Return what the photos are called in training: as in the paper and, for that is how people ask, without frame."""
     words = subject_words(identifier, class_noun)
-    return f"a picture in {words} style" if kind is SubjectKind.STYLE else f"a photo of {words}"
+    return (f"a picture in {words} style",) if kind is SubjectKind.STYLE else (f"a photo of {words}", words)
 
 
 def class_prompt(class_noun: str, kind: SubjectKind) -> str:
     return f"a picture in {class_noun} style" if kind is SubjectKind.STYLE else f"a photo of {with_article(class_noun)}"
+
+
+def class_prompts(class_noun: str, kind: SubjectKind) -> tuple[str, ...]:
+    """Return the prompts that class images are drawn for: the plain one, then members of the class in many places."""
+    if kind is SubjectKind.STYLE:
+        return (class_prompt(class_noun, kind),)
+    return (class_prompt(class_noun, kind), *(f"{with_article(class_noun)} {scene}" for scene in SCENES))
 
 
 def sample_prompts(
@@ -48,4 +56,4 @@ def sample_prompts(
     words = subject_words(identifier, class_noun)
     if kind is SubjectKind.STYLE:
         return [f"{thing} in {words} style" for thing in ("a house", "a tree", "a cat", "a boat")]
-    return [instance_prompt(identifier, class_noun, kind)] + [f"{words} {scene}" for scene in scenes]
+    return [instance_prompts(identifier, class_noun, kind)[0]] + [f"{words} {scene}" for scene in scenes]

@@ -4,7 +4,9 @@ Every message is versioned JSON; an unknown version or field is refused, never g
 ids alone: the request itself waits under `request_key`, so that nothing personal stands in the queue's logs.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -299,6 +301,7 @@ def checkpoint_key(job: str, attempt: int, step: int) -> str:
     return f"checkpoints/{job}/{attempt}/{step:06d}.safetensors"
 
 
-def class_image_prefix(base_digest: str, prompt_digest: str, size: int) -> str:
+def class_image_prefix(base_digest: str, class_prompts: Sequence[str], size: int) -> str:
     """Class images are the base model's own and belong to nobody, so everybody shares them."""
-    return f"class-images/{base_digest[:16]}/{prompt_digest[:16]}/{size}"
+    prompts_digest = sha256("\n".join(class_prompts).encode()).hexdigest()
+    return f"class-images/{base_digest[:16]}/{prompts_digest[:16]}/{size}"

@@ -112,6 +112,15 @@ class BaseModel:
         )
         return tokens.input_ids.to(self.device)
 
+    def word_of(self, identifier: str) -> int:
+        """Return the token id of an identifier; of several tokens, the first."""
+        return int(self.tokenizer(identifier, add_special_tokens=False).input_ids[0])
+
+    def vector_of(self, word: int) -> Tensor:
+        """Return the text encoder's vector [d] of a token, in fp32."""
+        weight: Tensor = self.text_encoder.get_parameter("embeddings.token_embedding.base.weight")
+        return weight[word].float()
+
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
         """Return text embeddings [B, L, d]; gradients flow into the slots in use unless the caller forbids them."""
         with self.autocast():

@@ -20,6 +20,7 @@ from gpu_worker.engine.adapters import AdapterFile
 from gpu_worker.engine.base_model import BaseModel, Family
 from gpu_worker.engine.files import write_tensors
 from gpu_worker.engine.recipes import Recipe
+from gpu_worker.engine.slots import WORD_LAYER
 from gpu_worker.prompts import subject_words
 
 _ARCHITECTURE = {Family.SD1: "stable-diffusion-v1/lora", Family.SD2: "stable-diffusion-v2/lora"}
@@ -28,19 +29,28 @@ _BASE_VERSION = {Family.SD1: "sd_v1", Family.SD2: "sd_v2"}
 
 def save_kohya(path: Path, adapter: AdapterFile, base: BaseModel, recipe: Recipe, photos: int, seed: int) -> None:
     """Write `adapter` in the kohya layout, in fp16, with its trigger phrase and hashes in the header."""
-    tensors = kohya_tensors(adapter)
+    tensors = kohya_tensors(adapter, base)
     write_tensors(path, tensors, _header(adapter, base, recipe, photos, seed) | _hashes(tensors))
 
 
-def kohya_tensors(adapter: AdapterFile) -> dict[str, Tensor]:
+def kohya_tensors(adapter: AdapterFile, base: BaseModel) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, (down, up) in adapter.weights.items():
+        if name == WORD_LAYER:
+            tensors |= _bundled_word(adapter.header.identifier, down, up, base)
+            continue
         flat = kohya_name(name)
         tensors[f"{flat}.lora_down.weight"] = down.to("cpu", torch.float16).contiguous()
         kernel = [1] * (down.dim() - 2)  # the up part of a convolution is a 1x1 convolution
         tensors[f"{flat}.lora_up.weight"] = up.to("cpu", torch.float16).reshape(*up.shape, *kernel).contiguous()
         tensors[f"{flat}.alpha"] = torch.tensor(float(down.shape[0]), dtype=torch.float16)
     return tensors
+
+
+def _bundled_word(identifier: str, down: Tensor, up: Tensor, base: BaseModel) -> dict[str, Tensor]:
+    """Return the identifier's learned vector [1, d] as an embedding that comes with the LoRA, as A1111 reads it."""
+    vector = base.vector_of(int(down[0].argmax())) + up[:, 0].to(base.device)
+    return {f"bundle_emb.{identifier}.string_to_param.*": vector[None].to("cpu", torch.float16)}
 
 
 def kohya_name(layer: str) -> str:

@@ -8,6 +8,7 @@ base". Putting a person in is an in-place copy. Alpha equals the rank throughout
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ UNET_LAYERS = re.compile(
     r"(attentions\.\d+\.(proj_in|proj_out|transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2)))"
     r"|resnets\.\d+\.conv[12])$"
 )
-TEXT_LAYERS = re.compile(r"(self_attn\.(q_proj|k_proj|v_proj|out_proj)|mlp\.fc[12])$")
+TEXT_LAYERS = re.compile(r"(self_attn\.(q_proj|k_proj|v_proj|out_proj)|mlp\.fc[12]|embeddings\.token_embedding)$")
+WORD_LAYER = "text_encoder.embeddings.token_embedding"
+"""Where a person's own word has its vector: see `SlotEmbedding`."""
 
 Weights = Mapping[str, tuple[Tensor, Tensor]]
 """One person's adapter by layer name: `down` [r, in, ...] and `up` [out, r]."""
@@ -51,22 +54,21 @@ class Slots:
         self.current: Assignment | None = None
 
     def install(self, prefix: str, network: nn.Module, layers: re.Pattern[str]) -> None:
-        """Replace, in place, the linear and convolution layers of `network` whose names end as `layers` says.
+        """Replace, in place, those linear, convolution and embedding layers whose names end as `layers` says.
 
         Layers are named `prefix.path.in.the.network`, as in diffusers' adapter files.
         """
-        chosen = [
-            (name, module)
-            for name, module in network.named_modules()
-            if layers.search(name) and isinstance(module, nn.Linear | nn.Conv2d)
-        ]
-        for name, module in chosen:
+        for name, module in [(name, module) for name, module in network.named_modules() if layers.search(name)]:
             full_name = f"{prefix}.{name}"
-            layer = (
-                SlotConv2d(self, full_name, module)
-                if isinstance(module, nn.Conv2d)
-                else SlotLinear(self, full_name, module)
-            )
+            match module:
+                case nn.Linear():
+                    layer: SlotLayer = SlotLinear(self, full_name, module)
+                case nn.Conv2d():
+                    layer = SlotConv2d(self, full_name, module)
+                case nn.Embedding():
+                    layer = SlotEmbedding(self, full_name, module)
+                case _:
+                    continue
             self.layers[full_name] = layer
             network.set_submodule(name, layer)
 
@@ -96,8 +98,9 @@ class Bank:
         self.down: dict[str, Tensor] = {}
         self.up: dict[str, Tensor] = {}
         for name, layer in slots.layers.items():
-            self.down[name] = torch.zeros(size, rank, *layer.in_shape, device=device, dtype=dtype)
-            self.up[name] = torch.zeros(size, layer.out_features, rank, device=device, dtype=dtype)
+            most = min(rank, layer.most_rank)
+            self.down[name] = torch.zeros(size, most, *layer.in_shape, device=device, dtype=dtype)
+            self.up[name] = torch.zeros(size, layer.out_features, most, device=device, dtype=dtype)
 
     @torch.no_grad()
     def load(self, slot: int, weights: Weights) -> None:
@@ -116,12 +119,18 @@ class Bank:
                 self.up[name][slot, :, :rank].copy_(up)
 
     @torch.no_grad()
-    def start(self, slot: int, rank: int, generator: torch.Generator) -> None:
-        """Begin a new adapter in `slot`: `down` uniform as in PEFT, `up` zero, so that the model is unchanged."""
+    def start(self, slot: int, rank: int, generator: torch.Generator, word: int) -> None:
+        """Begin a new adapter in `slot`: `down` uniform as in PEFT, `up` zero, so that the model is unchanged.
+
+        `word` is the token id of the person's own word.
+        """
         self._check(slot, {})
         for name in self.layers:
             self.down[name][slot].zero_()
             self.up[name][slot].zero_()
+            if name == WORD_LAYER:
+                self.down[name][slot, 0, word] = 1
+                continue
             row = self.down[name][slot, :rank]
             bound = 1 / math.sqrt(row[0].numel())  # kaiming uniform with a = sqrt(5)
             row.copy_(torch.empty(row.shape).uniform_(-bound, bound, generator=generator))
@@ -142,12 +151,14 @@ class Bank:
             rank = down.shape[0]
             if tuple(down.shape[1:]) != layer.in_shape or tuple(up.shape) != (layer.out_features, rank):
                 raise ValueError(f"{name} has shapes {tuple(down.shape)} and {tuple(up.shape)}, not those of the base")
-            if rank > self.rank:
-                raise ValueError(f"rank {rank} is above the bank's {self.rank}")
+            if rank > (most := min(self.rank, layer.most_rank)):
+                raise ValueError(f"{name} has rank {rank}, above the bank's {most}")
 
 
 class SlotLayer(nn.Module):
     """A frozen layer and its share of the slots; subclasses know how to apply it."""
+
+    most_rank = sys.maxsize
 
     def __init__(self, slots: Slots, name: str, base: nn.Module, in_shape: tuple[int, ...], out_features: int) -> None:
         super().__init__()
@@ -175,6 +186,31 @@ class SlotLinear(SlotLayer):
             return y + F.linear(use.scaled(hidden), up)
         hidden = torch.bmm(x.reshape(x.shape[0], -1, x.shape[-1]), down.transpose(1, 2))  # [B, T, r]
         return y + torch.bmm(use.scaled(hidden), up.transpose(1, 2)).reshape(y.shape)
+
+
+class SlotEmbedding(SlotLayer):
+    """A word's vector for each person (textual inversion: Gal et al. 2022, arXiv 2208.01618).
+
+    It is an adapter of rank 1 whose `down` [1, vocabulary] says which token it is, and whose `up` [d, 1] is what is
+    added to that token's vector.
+    """
+
+    most_rank = 1
+
+    def __init__(self, slots: Slots, name: str, base: nn.Embedding) -> None:
+        super().__init__(slots, name, base, (base.num_embeddings,), base.embedding_dim)
+
+    def forward(self, ids: Tensor) -> Tensor:  # [B, L] -> [B, L, d]
+        y = self.base(ids)
+        use = self.slots.current
+        if use is None:
+            return y
+        down, up = self.rows(use)
+        if use.only is not None:
+            said = F.embedding(ids, down.t())  # [B, L, 1]: where the word stands
+            return y + F.linear(use.scaled(said), up)
+        said = down.gather(2, ids.unsqueeze(1)).transpose(1, 2)
+        return y + torch.bmm(use.scaled(said), up.transpose(1, 2))
 
 
 class SlotConv2d(SlotLayer):

@@ -2,13 +2,14 @@
 
 Each step noises a few views of the photos and as many class images, and asks the U-Net for the noise (or the velocity)
 under "a photo of sks dog" and "a photo of a dog". The second half is prior preservation: it keeps other dogs other
-dogs. Images were encoded beforehand as latent mean and standard deviation, drawn anew at each step; nothing is read
-from disk and nothing is sent back from the device within a step. All chance comes from (seed, step), so that a training
-that was interrupted goes on to the very same result.
+dogs and, where the class images are of dogs in many places, the words for places what they were. Images were encoded
+beforehand as latent mean and standard deviation, drawn anew at each step; nothing is read from disk and nothing is sent
+back from the device within a step. All chance comes from (seed, step), so that a training that was interrupted goes on
+to the very same result.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
+from gpu_worker.engine.slots import WORD_LAYER
 
 SLOT = 1
 """The slot of the training bank that learns."""
@@ -55,6 +57,25 @@ class Latents:
 
 
 @dataclass(frozen=True)
+class Examples:
+    """Images to learn from, and for each the prompts that fit it, one of which is said whenever it is looked at."""
+
+    latents: Latents
+    prompts: Sequence[Sequence[str]]
+
+    def lay_out(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor, list[list[str]]]:
+        """Return the images, their views and their prompts for every step, each [steps, batch]."""
+        image = balanced(len(self.latents.mean), steps * batch, generator).view(steps, batch)
+        view = torch.randint(self.latents.mean.shape[1], (steps, batch), generator=generator)
+        chance = torch.rand(steps, batch, generator=generator)
+        said = [
+            [self.prompts[at][int(share * len(self.prompts[at]))] for at, share in zip(*row, strict=True)]
+            for row in zip(image.tolist(), chance.tolist(), strict=True)
+        ]
+        return image, view, said
+
+
+@dataclass(frozen=True)
 class Draws:
     """What each step looks at, [steps, B]: laid out beforehand, so that it depends on the seed and on nothing else."""
 
@@ -63,24 +84,29 @@ class Draws:
     class_image: Tensor
     class_view: Tensor
     timestep: Tensor
+    """[steps, B or 2 B], as are the prompts."""
+    prompt: Tensor
+    """The row's place among the prompts that its step says."""
+    said: Sequence[Sequence[str]]
+    """The different prompts of each step."""
 
 
 class DreamBooth:
-    """The training of one subject. `photos` and `class_images` are latents; the latter is None without a prior."""
+    """The training of one subject; `class_images` is None without a prior."""
 
     def __init__(
         self,
         model: Resident,
         recipe: Recipe,
-        photos: Latents,
-        class_images: Latents | None,
-        instance_prompt: str,
-        class_prompt: str,
+        photos: Examples,
+        class_images: Examples | None,
+        *,
+        identifier: str,
         seed: int,
     ) -> None:
         self.model, self.recipe, self.seed = model, recipe, seed
+        self.word = model.base.word_of(identifier)
         self.photos, self.class_images = photos, class_images
-        self.prompts = [instance_prompt] if class_images is None else [instance_prompt, class_prompt]
         self.plan = FULL
         self.rate = 1.0
         """What the recipe's learning rates are multiplied with."""
@@ -91,17 +117,17 @@ class DreamBooth:
         """Steps done."""
         self.begin()
         self.draws = self._lay_out()
-        self.resting_embeddings = None if self.text_trains else self._embed()
+        self.resting_embeddings = {} if self.text_trains else self._embed_all()
         self.weights = loss_weights(model.base.alphas_cumprod, model.base.prediction_type, recipe.min_snr)
 
     @property
     def text_trains(self) -> bool:
-        return self.recipe.text_learning_rate > 0
+        return self.recipe.text_learning_rate > 0 or self.recipe.word_learning_rate > 0
 
     def begin(self) -> None:
         """Go to the start: nothing is learned yet."""
         self._wipe()
-        self.bank.start(SLOT, self.recipe.rank, torch.Generator().manual_seed(self.seed))
+        self.bank.start(SLOT, self.recipe.rank, torch.Generator().manual_seed(self.seed), self.word)
         if self.recipe.ema:
             self.average = {name: tensor.detach().clone() for name, tensor in self.parameters().items()}
         self.position = 0
@@ -134,65 +160,82 @@ class DreamBooth:
         shares[recipe.batch_size :] *= recipe.prior_weight
         rows = zip(*(tensor.chunk(self.plan.passes) for tensor in (noisy, target, timesteps, shares)), strict=True)
         for part, (noisy, target, timesteps, shares) in enumerate(rows):
-            embeddings = self._embed() if self.resting_embeddings is None else self.resting_embeddings  # [1 or 2, L, d]
-            embeddings = embeddings.repeat_interleave(recipe.batch_size, dim=0).chunk(self.plan.passes)[part]
-            prediction = base.predict(noisy, timesteps, embeddings)
+            prompt = self.draws.prompt[step].chunk(self.plan.passes)[part]
+            prediction = base.predict(noisy, timesteps, self._embed(step)[prompt])
             yield (F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3)) * shares).sum()
 
     def _noised(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the step's noisy latents [B or 2 B, c, h, w] and what the U-Net should answer."""
         base, draws = self.model.base, self.draws
         generator = torch.Generator(base.device).manual_seed((self.seed << 20) + step)
-        latents = self.photos.draw(draws.photo[step], draws.view[step], generator)
+        latents = self.photos.latents.draw(draws.photo[step], draws.view[step], generator)
         if self.class_images is not None:
-            of_class = self.class_images.draw(draws.class_image[step], draws.class_view[step], generator)
+            of_class = self.class_images.latents.draw(draws.class_image[step], draws.class_view[step], generator)
             latents = torch.cat([latents, of_class])
         noise = torch.randn(latents.shape, generator=generator, device=base.device)
         return add_noise(latents, noise, base.alphas_cumprod[draws.timestep[step]], base.prediction_type)
 
-    def _embed(self) -> Tensor:
-        with torch.set_grad_enabled(self.text_trains):
-            return self.model.base.encode_prompts(self.prompts)
+    def _embed(self, step: int) -> Tensor:
+        """Return the embeddings of the prompts that a step says, [prompts, L, d]."""
+        said = self.draws.said[step]
+        if self.text_trains:
+            return self.model.base.encode_prompts(said)
+        return torch.stack([self.resting_embeddings[prompt] for prompt in said])
+
+    @torch.no_grad()
+    def _embed_all(self) -> dict[str, Tensor]:
+        prompts = sorted({prompt for said in self.draws.said for prompt in said})
+        return dict(zip(prompts, self.model.base.encode_prompts(prompts), strict=True))
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return the trained tensors as `<layer>.down` and `<layer>.up`, of the text encoder only if it trains."""
-        names = [name for name in self.bank.layers if self.text_trains or not name.startswith("text_encoder.")]
-        both = {f"{name}.down": self.bank.down[name] for name in names}
-        return both | {f"{name}.up": self.bank.up[name] for name in names}
+        """Return the trained tensors as `<layer>.down` and `<layer>.up`; of the word, what is added to its vector."""
+        names = [name for name in self.bank.layers if self._rate_of(name) > 0]
+        downs = {f"{name}.down": self.bank.down[name] for name in names if name != WORD_LAYER}
+        return downs | {f"{name}.up": self.bank.up[name] for name in names}
+
+    def _rate_of(self, name: str) -> float:
+        """Return the learning rate at the peak of the layer, or of the parameter, called `name`."""
+        if name.startswith(WORD_LAYER):
+            return self.recipe.word_learning_rate
+        return self.recipe.text_learning_rate if name.startswith("text_encoder.") else self.recipe.learning_rate
 
     def _optimizer(self) -> torch.optim.AdamW:
-        text: list[Tensor] = []
-        unet: list[Tensor] = []
+        of_rate: dict[float, list[Tensor]] = {}
         for name, tensor in self.parameters().items():
-            (text if name.startswith("text_encoder.") else unet).append(tensor.requires_grad_())
-        groups: list[dict[str, Any]] = [{"params": unet, "peak": self.recipe.learning_rate}]
-        if text:
-            groups.append({"params": text, "peak": self.recipe.text_learning_rate})
+            of_rate.setdefault(self._rate_of(name), []).append(tensor.requires_grad_())
+        groups: list[dict[str, Any]] = [{"params": tensors, "peak": rate} for rate, tensors in of_rate.items()]
         return torch.optim.AdamW(groups, weight_decay=self.recipe.weight_decay, fused=True)
 
     def _lay_out(self) -> Draws:
-        recipe, generator = self.recipe, torch.Generator().manual_seed(self.seed)
-        steps, batch = recipe.steps, recipe.batch_size
-        photo = balanced(len(self.photos.mean), steps * batch, generator).view(steps, batch)
-        view = torch.randint(self.photos.mean.shape[1], (steps, batch), generator=generator)
+        steps, batch, device = self.recipe.steps, self.recipe.batch_size, self.model.base.device
+        generator = torch.Generator().manual_seed(self.seed)
+        photo, view, said = self.photos.lay_out(steps, batch, generator)
         class_image = class_view = torch.zeros(steps, 0, dtype=torch.int64)
         if self.class_images is not None:
-            class_image = balanced(len(self.class_images.mean), steps * batch, generator).view(steps, batch)
-            class_view = torch.randint(self.class_images.mean.shape[1], (steps, batch), generator=generator)
+            class_image, class_view, of_class = self.class_images.lay_out(steps, batch, generator)
+            said = [first + second for first, second in zip(said, of_class, strict=True)]
         timesteps, halves = len(self.model.base.alphas_cumprod), 1 if self.class_images is None else 2
         timestep = torch.cat([spread(timesteps, steps, batch, generator) for _ in range(halves)], dim=1)
-        device = self.model.base.device
-        return Draws(*(drawn.to(device) for drawn in (photo, view, class_image, class_view, timestep)))
+        different = [list(dict.fromkeys(row)) for row in said]
+        prompt = torch.tensor([[texts.index(text) for text in row] for texts, row in zip(different, said, strict=True)])
+        return Draws(
+            photo.to(device),
+            view.to(device),
+            class_image.to(device),
+            class_view.to(device),
+            timestep.to(device),
+            prompt.to(device),
+            different,
+        )
 
     def trained(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Return a copy of the adapter as it should be published now: the moving average if the recipe keeps one."""
         if not self.recipe.ema:
             return self.bank.read(SLOT, self.recipe.rank)
-        average = self.average
+        rank, average = self.recipe.rank, self.average
         return {
-            name: (average[f"{name}.down"][SLOT].clone(), average[f"{name}.up"][SLOT].clone())
-            for name in self.bank.layers
-            if f"{name}.up" in average
+            name: (average.get(f"{name}.down", self.bank.down[name])[SLOT, :rank].clone(), up[SLOT].clone())
+            for name, up in ((key.removesuffix(".up"), up) for key, up in average.items() if key.endswith(".up"))
         }
 
     def is_finite(self) -> bool:

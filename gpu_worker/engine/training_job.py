@@ -27,7 +27,7 @@ from gpu_worker.engine.choosing import (
     score_candidate,
     subject_score,
 )
-from gpu_worker.engine.class_images import BATCH, class_image_paths, draw_class_images
+from gpu_worker.engine.class_images import BATCH, choose_class_images, draw_class_images
 from gpu_worker.engine.course import Course, go_back, save
 from gpu_worker.engine.export import save_kohya
 from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
@@ -36,7 +36,7 @@ from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, draw, for_display
-from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Latents
+from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Examples, Latents
 from storage.contract import Stage, TrainRequest
 from storage.faults import reach
 
@@ -67,15 +67,15 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     course = Course(order, recipe, seen, _digest(model, request, recipe, seen), find_embedders(model.base.folder))
     yield _progress(course, Stage.PREPARING, 0, 1)
     photos = yield from _encode([views_of(photo, model.base.resolution) for photo in seen], model)
-    class_images = yield from _class_latents(model, course, cache)
+    class_images = yield from _class_examples(model, course, cache)
+    words = prompts.instance_prompts(request.identifier, request.class_noun, request.subject_kind)
     trainer = DreamBooth(
         model,
         recipe,
-        photos,
+        Examples(photos, [words] * len(seen)),
         class_images,
-        prompts.instance_prompt(request.identifier, request.class_noun, request.subject_kind),
-        prompts.class_prompt(request.class_noun, request.subject_kind),
-        request.seed,
+        identifier=request.identifier,
+        seed=request.seed,
     )
     go_back(course, trainer)
     try:
@@ -106,19 +106,22 @@ def _encode_views(views: Tensor, model: Resident) -> tuple[Tensor, Tensor]:
     return torch.cat(means), torch.cat(stds)
 
 
-def _class_latents(model: Resident, course: Course, cache: Path) -> Generator[pipe.Report | None, None, Latents | None]:
+def _class_examples(
+    model: Resident, course: Course, cache: Path
+) -> Generator[pipe.Report | None, None, Examples | None]:
     if not course.recipe.prior:
         return None
     request = course.request
-    prompt = prompts.class_prompt(request.class_noun, request.subject_kind)
-    paths = class_image_paths(model.base, prompt, course.recipe.class_images, cache)
-    for start in range(0, len(paths), BATCH):
-        group = paths[start : start + BATCH]
-        if not all(path.is_file() for path in group):
-            yield _progress(course, Stage.CLASS_IMAGES, start, len(paths))
-            yield from draw_class_images(model, prompt, group, course.recipe.sampler)
-    images = load_photos(paths)
-    return (yield from _encode([to_pixels(image).unsqueeze(0) for image in images], model))
+    wording = prompts.class_prompts(request.class_noun, request.subject_kind)
+    images = choose_class_images(model.base, wording, course.recipe.class_images, course.recipe.scene_share, cache)
+    for start in range(0, len(images), BATCH):
+        group = images[start : start + BATCH]
+        if not all(image.path.is_file() for image in group):
+            yield _progress(course, Stage.CLASS_IMAGES, start, len(images))
+            yield from draw_class_images(model, group, course.recipe.sampler)
+    pictures = load_photos([image.path for image in images])
+    latents = yield from _encode([to_pixels(picture).unsqueeze(0) for picture in pictures], model)
+    return Examples(latents, [[image.prompt] for image in images])
 
 
 def _train(model: Resident, course: Course, trainer: DreamBooth) -> Reports:

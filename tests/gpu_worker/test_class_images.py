@@ -1,15 +1,15 @@
 """Class images go from the worker that drew them to the blob store, and from there to every other worker."""
 
-import hashlib
 from pathlib import Path
 
+from gpu_worker.prompts import class_prompts
 from gpu_worker.settings import WorkerSettings
 from storage.blobs import Blobs
-from storage.contract import class_image_prefix
+from storage.contract import SubjectKind, class_image_prefix
 from tests.gpu_worker.house import Asker, running_worker
 
 # The scripted engine says that its base has this digest and this size.
-PREFIX = class_image_prefix("ba5e" * 16, hashlib.sha256(b"a photo of a dog").hexdigest(), 64)
+PREFIX = class_image_prefix("ba5e" * 16, class_prompts("dog", SubjectKind.PET), 64)
 
 
 async def test_what_others_drew_is_in_the_cache_before_the_training(

@@ -19,6 +19,7 @@ from gpu_worker.engine.adapters import (
 from gpu_worker.engine.export import kohya_name, save_kohya
 from gpu_worker.engine.resident import SERVING_SLOTS, Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, starting_noise
+from gpu_worker.engine.slots import WORD_LAYER
 from tests.gpu_worker.engine.test_sampling import finish
 from tests.gpu_worker.engine.test_slots import random_weights
 from tests.gpu_worker.engine.test_training import RECIPE
@@ -94,6 +95,26 @@ def test_diffusers_draws_the_same_picture_with_it(
     ).images
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
     assert not torch.allclose(plain, theirs, atol=1e-2)
+
+
+def test_a_learned_word_comes_with_the_download_as_an_embedding(model: Resident, tmp_path: Path) -> None:
+    word, size = model.base.word_of("sks"), model.slots.layers[WORD_LAYER].in_shape[0]
+    down = torch.nn.functional.one_hot(torch.tensor([word]), size).float()
+    up = torch.randn(16, 1, generator=torch.Generator().manual_seed(0))
+    save_kohya(
+        tmp_path / "file.safetensors",
+        AdapterFile(header(model), {WORD_LAYER: (down, up)}),
+        model.base,
+        RECIPE,
+        photos=3,
+        seed=1,
+    )
+    with safe_open(tmp_path / "file.safetensors", framework="pt") as file:
+        (key,) = file.keys()
+        vector = file.get_tensor(key).float()
+    assert key == "bundle_emb.sks.string_to_param.*"
+    learned = model.base.vector_of(word) + up[:, 0]
+    torch.testing.assert_close(vector, learned[None], atol=2e-3, rtol=2e-3)
 
 
 def test_the_download_has_the_names_and_the_header_that_other_programs_look_for(

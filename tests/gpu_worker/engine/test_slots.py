@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, Bank, Slots
+from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, WORD_LAYER, Bank, Slots
 
 Weights = dict[str, tuple[Tensor, Tensor]]
 
@@ -22,6 +22,7 @@ def random_weights(bank: Bank, rank: int, seed: int) -> Weights:
             torch.randn(layer.out_features, rank, generator=generator) * 0.2,
         )
         for name, layer in bank.layers.items()
+        if name != WORD_LAYER  # of rank 1, and not for PEFT
     }
 
 
@@ -173,7 +174,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_a_new_adapter_changes_nothing_at_first(model: Resident) -> None:
     bank = model.training_bank(4)
-    bank.start(1, 4, torch.Generator().manual_seed(0))
+    bank.start(1, 4, torch.Generator().manual_seed(0), word=3)
     latents, timesteps = torch.randn(2, 4, 8, 8), torch.tensor([7, 500])
     with torch.no_grad():
         embeddings = model.base.encode_prompts(["a dog"] * 2)
@@ -193,4 +194,26 @@ def test_the_layers_of_the_family_are_found(model: Resident) -> None:
     for name in ("text_encoder.encoder.layers.1.self_attn.out_proj", "text_encoder.encoder.layers.0.mlp.fc2"):
         assert name in names
     assert not any(UNET_LAYERS.search(n) for n in ("conv_in", "conv_out", "time_embedding.linear_1"))
-    assert not TEXT_LAYERS.search("embeddings.token_embedding")
+    assert not TEXT_LAYERS.search("embeddings.position_embedding")
+    assert WORD_LAYER in names
+
+
+def test_a_persons_word_has_a_vector_of_its_own_and_no_other_word_changes(base: BaseModel) -> None:
+    plain = copy.deepcopy(base.text_encoder.get_input_embeddings())
+    model = Resident(base)
+    sks, rex = base.word_of("sks"), base.word_of("dog")
+    for slot, word in ((1, sks), (2, rex)):
+        down = torch.zeros(1, plain.num_embeddings)
+        down[0, word] = 1
+        model.serving.load(slot, {WORD_LAYER: (down, torch.full((plain.embedding_dim, 1), float(slot)))})
+    ids = base.tokenize(["a photo of sks dog"] * 3)
+    before, layer = plain(ids), base.text_encoder.get_input_embeddings()
+    after = [before + (ids == sks)[..., None] * 1.0, before + (ids == rex)[..., None] * 2.0]
+    assert not torch.equal(after[0], before)
+    for slot in (1, 2):
+        with model.slots.use(model.serving, [slot]):
+            torch.testing.assert_close(layer(ids), after[slot - 1])
+    with model.slots.use(model.serving, [2, 0, 1], [0.5, 1, 1]):
+        mixed = layer(ids)
+    half = before + (after[1] - before) / 2
+    torch.testing.assert_close(mixed, torch.stack([half[0], before[1], after[0][2]]))

@@ -1,5 +1,6 @@
 """The DreamBooth step: what it computes, that it learns, and that an interrupted training ends at the same place."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -12,10 +13,12 @@ from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Sampler
+from gpu_worker.engine.slots import WORD_LAYER
 from gpu_worker.engine.training import (
     SLOT,
     SMALL,
     DreamBooth,
+    Examples,
     Latents,
     add_noise,
     balanced,
@@ -51,7 +54,9 @@ def latents(count: int, seed: int) -> Latents:
 def make(model: Resident) -> Make:
     def start(recipe: Recipe = RECIPE, seed: int = 5) -> DreamBooth:
         prior = latents(recipe.class_images, 2) if recipe.prior else None
-        return DreamBooth(model, recipe, latents(3, 1), prior, "a photo of sks dog", "a photo of a dog", seed)
+        classes = None if prior is None else Examples(prior, [["a photo of a dog"]] * recipe.class_images)
+        photos = Examples(latents(3, 1), [["a photo of sks dog"]] * 3)
+        return DreamBooth(model, recipe, photos, classes, identifier="sks", seed=seed)
 
     return start
 
@@ -81,9 +86,9 @@ def test_the_loss_is_the_papers(make: Make, model: Resident) -> None:
     trainer = make()
     draws, base = trainer.draws, model.base
     generator = torch.Generator().manual_seed((trainer.seed << 20) + 0)
-    clean = trainer.photos.draw(draws.photo[0], draws.view[0], generator)
+    clean = trainer.photos.latents.draw(draws.photo[0], draws.view[0], generator)
     assert trainer.class_images is not None
-    of_class = trainer.class_images.draw(draws.class_image[0], draws.class_view[0], generator)
+    of_class = trainer.class_images.latents.draw(draws.class_image[0], draws.class_view[0], generator)
     noise = torch.randn(4, 4, 8, 8, generator=generator)
     expected = torch.tensor(0.0)
     with torch.no_grad():
@@ -130,9 +135,40 @@ def test_the_text_encoder_can_rest(make: Make, model: Resident) -> None:
     assert not any(bank.any() for name, bank in trainer.bank.up.items() if name.startswith("text_encoder."))
 
 
+def test_a_word_can_learn_while_the_text_encoder_rests(make: Make, model: Resident) -> None:
+    trainer = make(changed(text_learning_rate=0.0, word_learning_rate=0.01))
+    untouched = model.base.encode_prompts(["a photo of a dog"])
+    for _ in range(3):
+        trainer.step()
+    assert trainer.word == model.base.word_of("sks")
+    down, up = trainer.trained()[WORD_LAYER]
+    assert down.nonzero().tolist() == [[0, trainer.word]]
+    assert up.any()
+    assert [name for name in trainer.trained() if name.startswith("text_encoder.")] == [WORD_LAYER]
+    with torch.no_grad(), model.slots.use(trainer.bank, [SLOT]):
+        torch.testing.assert_close(model.base.encode_prompts(["a photo of a dog"]), untouched)
+
+
+def test_every_image_is_called_by_its_own_prompts(make: Make, model: Resident) -> None:
+    photos = Examples(latents(2, 1), [["sks dog", "a photo of sks dog"]] * 2)
+    classes = Examples(latents(3, 2), [["a photo of a dog"], ["a dog on the moon"], ["a dog in the snow"]])
+    trainer = DreamBooth(model, changed(steps=40), photos, classes, identifier="sks", seed=5)
+    rows = [
+        [texts[at] for at in row] for texts, row in zip(trainer.draws.said, trainer.draws.prompt.tolist(), strict=True)
+    ]
+    for image, row in zip(trainer.draws.class_image.tolist(), rows, strict=True):
+        assert row[2:] == [classes.prompts[at][0] for at in image]
+    said = Counter(text for row in rows for text in row[:2])
+    assert said.keys() == {"sks dog", "a photo of sks dog"}
+    assert min(said.values()) > 20
+    with torch.no_grad():
+        together = trainer._embed(0)[trainer.draws.prompt[0]]
+        torch.testing.assert_close(together, model.base.encode_prompts(rows[0]))
+
+
 def test_without_a_prior_only_the_photos_count(make: Make) -> None:
     trainer = make(changed(prior_weight=0.0))
-    assert trainer.prompts == ["a photo of sks dog"]
+    assert trainer.draws.said[0] == ["a photo of sks dog"]
     assert torch.isfinite(trainer.step())
 
 
