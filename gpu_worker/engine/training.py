@@ -117,12 +117,9 @@ class DreamBooth:
         """Steps done."""
         self.begin()
         self.draws = self._lay_out()
-        self.resting_embeddings = {} if self.text_trains else self._embed_all()
+        self.resting = self._embed_what_rests()
+        """The embeddings [L, d] of the prompts that no training changes, computed once."""
         self.weights = loss_weights(model.base.alphas_cumprod, model.base.prediction_type, recipe.min_snr)
-
-    @property
-    def text_trains(self) -> bool:
-        return self.recipe.text_learning_rate > 0 or self.recipe.word_learning_rate > 0
 
     def begin(self) -> None:
         """Go to the start: nothing is learned yet."""
@@ -178,14 +175,19 @@ class DreamBooth:
     def _embed(self, step: int) -> Tensor:
         """Return the embeddings of the prompts that a step says, [prompts, L, d]."""
         said = self.draws.said[step]
-        if self.text_trains:
-            return self.model.base.encode_prompts(said)
-        return torch.stack([self.resting_embeddings[prompt] for prompt in said])
+        live = [prompt for prompt in said if prompt not in self.resting]
+        fresh = dict(zip(live, self.model.base.encode_prompts(live), strict=True)) if live else {}
+        return torch.stack([fresh[prompt] if prompt in fresh else self.resting[prompt] for prompt in said])
 
     @torch.no_grad()
-    def _embed_all(self) -> dict[str, Tensor]:
+    def _embed_what_rests(self) -> dict[str, Tensor]:
         prompts = sorted({prompt for said in self.draws.said for prompt in said})
-        return dict(zip(prompts, self.model.base.encode_prompts(prompts), strict=True))
+        if self.recipe.text_learning_rate > 0:
+            prompts = []
+        elif self.recipe.word_learning_rate > 0:
+            touched = (self.model.base.tokenize(prompts) == self.word).any(1).tolist()
+            prompts = [prompt for prompt, changes in zip(prompts, touched, strict=True) if not changes]
+        return dict(zip(prompts, self.model.base.encode_prompts(prompts), strict=True)) if prompts else {}
 
     def parameters(self) -> dict[str, Tensor]:
         """Return the trained tensors as `<layer>.down` and `<layer>.up`; of the word, what is added to its vector."""

@@ -147,6 +147,7 @@ def test_a_word_can_learn_while_the_text_encoder_rests(make: Make, model: Reside
     assert [name for name in trainer.trained() if name.startswith("text_encoder.")] == [WORD_LAYER]
     with torch.no_grad(), model.slots.use(trainer.bank, [SLOT]):
         torch.testing.assert_close(model.base.encode_prompts(["a photo of a dog"]), untouched)
+    assert trainer.resting.keys() == {"a photo of a dog"}
 
 
 def test_every_image_is_called_by_its_own_prompts(make: Make, model: Resident) -> None:
