@@ -49,6 +49,14 @@ def class_prompts(class_noun: str, kind: SubjectKind) -> tuple[str, ...]:
     return (class_prompt(class_noun, kind), *(f"{with_article(class_noun)} {scene}" for scene in SCENES))
 
 
+def mixed_class_prompts(class_noun: str, kind: SubjectKind, scene_share: float) -> tuple[str, ...]:
+    """Return class prompts of which about this share, if one is drawn at random, names a scene."""
+    plain, *scenes = class_prompts(class_noun, kind)
+    if not scenes or not scene_share:
+        return (plain,)
+    return (plain,) * round(len(scenes) * (1 - scene_share) / scene_share) + tuple(scenes)
+
+
 def sample_prompts(
     identifier: str, class_noun: str, kind: SubjectKind, scenes: Sequence[str] = SCENES[:3]
 ) -> list[str]:

@@ -25,6 +25,14 @@ class Recipe:
     class_images: int
     scene_share: float = 0.5
     """The share of class images that show the class in the scenes of `prompts`; the others have the plain prompt."""
+    teacher: bool = False
+    """No class images: the class rows are the photos under the class prompts, and their target is the base's answer.
+
+    It asks that the class prompts go on meaning what they meant, whatever is shown (as ai-toolkit's differential
+    output preservation does); it costs a forward pass of the class rows a step, and drawing nothing beforehand.
+    """
+    caption_dropout: float = 0.0
+    """The share of instance rows that are shown without any prompt."""
     views_per_photo: int
     """How often each photo is seen in all; the steps follow from it."""
     least_steps: int
@@ -44,7 +52,7 @@ class Recipe:
 
     @property
     def prior(self) -> bool:
-        return self.prior_weight > 0 and self.class_images > 0
+        return self.prior_weight > 0 and (self.teacher or self.class_images > 0)
 
 
 # The demo base: chosen on the three sample subjects by benchmarks/main_job.py. Its identifiers are words that its

@@ -63,14 +63,23 @@ class Examples:
     latents: Latents
     prompts: Sequence[Sequence[str]]
 
-    def lay_out(self, steps: int, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor, list[list[str]]]:
-        """Return the images, their views and their prompts for every step, each [steps, batch]."""
+    def lay_out(
+        self, steps: int, batch: int, generator: torch.Generator, dropout: float = 0.0
+    ) -> tuple[Tensor, Tensor, list[list[str]]]:
+        """Return the images, their views and their prompts for every step, each [steps, batch].
+
+        A share of `dropout` of the prompts is empty, so that guidance too learns the subject (Ho & Salimans 2022).
+        """
         image = balanced(len(self.latents.mean), steps * batch, generator).view(steps, batch)
         view = torch.randint(self.latents.mean.shape[1], (steps, batch), generator=generator)
-        chance = torch.rand(steps, batch, generator=generator)
+        chance = torch.rand(steps, batch, 2, generator=generator).tolist()
+
+        def say(image: int, which: float, silence: float) -> str:
+            fitting = self.prompts[image]
+            return "" if silence < dropout else fitting[int(which * len(fitting))]
+
         said = [
-            [self.prompts[at][int(share * len(self.prompts[at]))] for at, share in zip(*row, strict=True)]
-            for row in zip(image.tolist(), chance.tolist(), strict=True)
+            [say(at, *luck) for at, luck in zip(*row, strict=True)] for row in zip(image.tolist(), chance, strict=True)
         ]
         return image, view, said
 
@@ -92,7 +101,10 @@ class Draws:
 
 
 class DreamBooth:
-    """The training of one subject; `class_images` is None without a prior."""
+    """The training of one subject; `class_images` is None without a prior.
+
+    With the recipe's `teacher` they may show anything, the subject too: what counts is what the base sees in them.
+    """
 
     def __init__(
         self,
@@ -119,6 +131,8 @@ class DreamBooth:
         self.draws = self._lay_out()
         self.resting = self._embed_what_rests()
         """The embeddings [L, d] of the prompts that no training changes, computed once."""
+        self.taught = self._embed_taught()
+        """The base's own embeddings [L, d] of the class rows' prompts, for the teacher."""
         self.weights = loss_weights(model.base.alphas_cumprod, model.base.prediction_type, recipe.min_snr)
 
     def begin(self) -> None:
@@ -170,7 +184,18 @@ class DreamBooth:
             of_class = self.class_images.latents.draw(draws.class_image[step], draws.class_view[step], generator)
             latents = torch.cat([latents, of_class])
         noise = torch.randn(latents.shape, generator=generator, device=base.device)
-        return add_noise(latents, noise, base.alphas_cumprod[draws.timestep[step]], base.prediction_type)
+        noisy, target = add_noise(latents, noise, base.alphas_cumprod[draws.timestep[step]], base.prediction_type)
+        if self.taught:
+            target = torch.cat([target[: self.recipe.batch_size], self._teach(step, noisy[self.recipe.batch_size :])])
+        return noisy, target
+
+    @torch.no_grad()
+    def _teach(self, step: int, noisy: Tensor) -> Tensor:
+        """Return what the plain base answers for the class rows, [B, c, h, w]."""
+        draws, rows = self.draws, slice(self.recipe.batch_size, None)
+        prompts = torch.stack([self.taught.get(prompt, self.taught[""]) for prompt in draws.said[step]])
+        with self.model.slots.use(self.bank, [0]):
+            return self.model.base.predict(noisy, draws.timestep[step, rows], prompts[draws.prompt[step, rows]])
 
     def _embed(self, step: int) -> Tensor:
         """Return the embeddings of the prompts that a step says, [prompts, L, d]."""
@@ -188,6 +213,13 @@ class DreamBooth:
             touched = (self.model.base.tokenize(prompts) == self.word).any(1).tolist()
             prompts = [prompt for prompt, changes in zip(prompts, touched, strict=True) if not changes]
         return dict(zip(prompts, self.model.base.encode_prompts(prompts), strict=True)) if prompts else {}
+
+    @torch.no_grad()
+    def _embed_taught(self) -> dict[str, Tensor]:
+        if not self.recipe.teacher or self.class_images is None:
+            return {}
+        prompts = ["", *sorted({prompt for of_image in self.class_images.prompts for prompt in of_image})]
+        return dict(zip(prompts, self.model.base.encode_prompts(prompts), strict=True))
 
     def parameters(self) -> dict[str, Tensor]:
         """Return the trained tensors as `<layer>.down` and `<layer>.up`; of the word, what is added to its vector."""
@@ -211,7 +243,7 @@ class DreamBooth:
     def _lay_out(self) -> Draws:
         steps, batch, device = self.recipe.steps, self.recipe.batch_size, self.model.base.device
         generator = torch.Generator().manual_seed(self.seed)
-        photo, view, said = self.photos.lay_out(steps, batch, generator)
+        photo, view, said = self.photos.lay_out(steps, batch, generator, self.recipe.caption_dropout)
         class_image = class_view = torch.zeros(steps, 0, dtype=torch.int64)
         if self.class_images is not None:
             class_image, class_view, of_class = self.class_images.lay_out(steps, batch, generator)

@@ -67,7 +67,11 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     course = Course(order, recipe, seen, _digest(model, request, recipe, seen), find_embedders(model.base.folder))
     yield _progress(course, Stage.PREPARING, 0, 1)
     photos = yield from _encode([views_of(photo, model.base.resolution) for photo in seen], model)
-    class_images = yield from _class_examples(model, course, cache)
+    if recipe.teacher:
+        wording = prompts.mixed_class_prompts(request.class_noun, request.subject_kind, recipe.scene_share)
+        class_images: Examples | None = Examples(photos, [wording] * len(seen))
+    else:
+        class_images = yield from _class_examples(model, course, cache)
     words = prompts.instance_prompts(request.identifier, request.class_noun, request.subject_kind)
     trainer = DreamBooth(
         model,

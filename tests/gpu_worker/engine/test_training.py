@@ -167,6 +167,20 @@ def test_every_image_is_called_by_its_own_prompts(make: Make, model: Resident) -
         torch.testing.assert_close(together, model.base.encode_prompts(rows[0]))
 
 
+def test_the_base_is_its_own_teacher(make: Make, model: Resident) -> None:
+    """The class rows' target is the base's answer: at first nothing is wrong with them, and they hold the class."""
+    trainer = make(changed(teacher=True, text_learning_rate=0.0, caption_dropout=0.5))
+    noisy, target = trainer._noised(0)
+    with torch.no_grad():
+        prompts = model.base.encode_prompts(["a photo of a dog"] * 2)
+        expected = model.base.predict(noisy[2:], trainer.draws.timestep[0, 2:], prompts)
+    torch.testing.assert_close(target[2:], expected)
+    assert {prompt for said in trainer.draws.said for prompt in said} == {"", "a photo of sks dog", "a photo of a dog"}
+    for _ in range(12):
+        trainer.step()
+    torch.testing.assert_close(trainer._noised(0)[1], target)  # whatever the slot has learned
+
+
 def test_without_a_prior_only_the_photos_count(make: Make) -> None:
     trainer = make(changed(prior_weight=0.0))
     assert trainer.draws.said[0] == ["a photo of sks dog"]
