@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from gpu_worker.engine.candidates import Tried
 from gpu_worker.engine.choosing import Candidate
 from gpu_worker.engine.files import write_tensors
 
@@ -28,15 +29,14 @@ class Position(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     training: str
     """`training_digest` of the training."""
     step: int
     losses: tuple[float, ...]
     rate: float = 1.0
     """What the recipe's learning rates are multiplied with."""
-    tried: tuple[int, ...] = ()
-    """The steps at which a candidate was drawn."""
+    tried: tuple[Tried, ...] = ()
     best_step: int | None = None
     best_score: float | None = None
 

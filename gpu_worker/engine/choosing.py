@@ -6,8 +6,9 @@ without any publishes the last point of its trainings and reports no score.
 """
 
 import logging
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from gpu_worker.engine.embedder import Embedder, load_embedder
 from gpu_worker.engine.fidelity import find_copies, score_places, score_subject
-from gpu_worker.engine.sampling import PictureOrder
+from gpu_worker.engine.recipes import Recipe
+from gpu_worker.engine.sampling import PictureOrder, Sampler
 from gpu_worker.prompts import SCENES, sample_prompts
 from storage.contract import SubjectKind, TrainRequest
 
@@ -47,13 +49,18 @@ class Trial:
 
     scenes: tuple[str, ...]
     seeds: tuple[int, ...]
+    steps_share: float = 1.0
+    """In how many steps they are drawn, as a share of the recipe's: candidates are compared only with each other."""
 
     def orders(self, request: TrainRequest, slot: int) -> list[PictureOrder]:
         prompts = sample_prompts(request.identifier, request.class_noun, request.subject_kind, self.scenes)
         return [PictureOrder(prompt=prompt, seed=seed, slot=slot) for seed in self.seeds for prompt in prompts]
 
+    def sampler(self, recipe: Recipe) -> Sampler:
+        return replace(recipe.sampler, steps=math.ceil(recipe.sampler.steps * self.steps_share))
 
-CHOOSING = Trial(SCENES[:3], (2000, 2001))
+
+CHOOSING = Trial(SCENES[:3], (2000, 2001), steps_share=0.5)
 JUDGING = Trial(SCENES[3:6], (1000,))
 
 

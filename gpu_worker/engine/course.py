@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
+from gpu_worker.engine.candidates import Tried
 from gpu_worker.engine.checkpoints import (
     CheckpointRefused,
     Position,
@@ -48,8 +49,7 @@ class Course:
     unread: list[Tensor] = field(default_factory=list)
     """Losses that are still on the device."""
     best: Candidate | None = None
-    tried: set[int] = field(default_factory=set)
-    """The steps at which a candidate was drawn."""
+    tried: list[Tried] = field(default_factory=list)
     checkpoints: list[Path] = field(default_factory=list)
     saved_at: float = field(default_factory=lambda: time.monotonic())
     save_seconds: float = 0.0
@@ -91,7 +91,7 @@ def save(course: Course, trainer: DreamBooth) -> pipe.Checkpointed | None:
         step=trainer.position,
         losses=tuple(course.losses),
         rate=trainer.rate,
-        tried=tuple(sorted(course.tried)),
+        tried=tuple(course.tried),
     )
     path = course.order.folder / f"checkpoint-{trainer.position:06d}.safetensors"
     began = time.monotonic()
@@ -117,7 +117,7 @@ def go_back(course: Course, trainer: DreamBooth) -> None:
             log.info("job %s goes on from step %d", course.job, trainer.position)
             return
     trainer.begin()
-    course.losses, course.unread, course.best, course.tried = [], [], None, set()
+    course.losses, course.unread, course.best, course.tried = [], [], None, []
 
 
 def _restore(course: Course, trainer: DreamBooth, path: Path) -> bool:
@@ -129,5 +129,5 @@ def _restore(course: Course, trainer: DreamBooth, path: Path) -> bool:
         return False
     trainer.rate = min(trainer.rate, position.rate)
     course.losses, course.unread = list(position.losses), []
-    course.best, course.tried = best_of(position, tensors), set(position.tried)
+    course.best, course.tried = best_of(position, tensors), list(position.tried)
     return True

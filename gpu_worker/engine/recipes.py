@@ -44,8 +44,8 @@ class Recipe:
     """Gamma of min-SNR weighting (Hang et al. 2023, arXiv 2303.09556); 5 is the paper's own choice."""
     ema: float | None = None
     """Decay of the moving average of the adapter that is published in place of the last step's weights."""
-    candidates: int = 4
-    """How many points of the training are drawn and, with an embedder at hand, scored; the best is published."""
+    candidates: int = 40
+    """At how many points of the training, at most, pictures are drawn and scored; the best is published."""
     steps: int = 0
     """Optimiser steps; 0 until `choose_recipe` has worked them out."""
     sampler: Sampler

@@ -25,6 +25,10 @@ SLOT = 1
 """The slot of the training bank that learns."""
 
 
+HELD_OUT_LEVELS = 4
+"""Noise levels at which each held-out view is looked at."""
+
+
 class Diverged(Exception):
     """The loss, or a weight, is no longer a finite number."""
 
@@ -62,6 +66,12 @@ class Examples:
 
     latents: Latents
     prompts: Sequence[Sequence[str]]
+
+    def without_last_view(self) -> tuple["Examples", Latents]:
+        """Return the examples without the last view of each image, and those last views, [N, 1, c, h, w]."""
+        mean, std = self.latents.mean, self.latents.std
+        cut = max(mean.shape[1] - 1, 1)  # where there is only one, it is trained on as well
+        return Examples(Latents(mean[:, :cut], std[:, :cut]), self.prompts), Latents(mean[:, -1:], std[:, -1:])
 
     def lay_out(
         self, steps: int, batch: int, generator: torch.Generator, dropout: float = 0.0
@@ -118,7 +128,8 @@ class DreamBooth:
     ) -> None:
         self.model, self.recipe, self.seed = model, recipe, seed
         self.word = model.base.word_of(identifier)
-        self.photos, self.class_images = photos, class_images
+        self.photos, self.held_out = photos.without_last_view()
+        self.class_images = class_images
         self.plan = FULL
         self.rate = 1.0
         """What the recipe's learning rates are multiplied with."""
@@ -174,6 +185,23 @@ class DreamBooth:
             prompt = self.draws.prompt[step].chunk(self.plan.passes)[part]
             prediction = base.predict(noisy, timesteps, self._embed(step)[prompt])
             yield (F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3)) * shares).sum()
+
+    @torch.no_grad()
+    def held_out_loss(self) -> float:
+        """Return the error on the views that are held out, always the same ones under the same noise."""
+        base, count = self.model.base, len(self.held_out.mean)
+        clean = self.held_out.mean[:, 0].repeat_interleave(HELD_OUT_LEVELS, dim=0)
+        levels = torch.linspace(0.05, 0.95, HELD_OUT_LEVELS) * len(base.alphas_cumprod)
+        timesteps = levels.long().repeat(count).to(base.device)
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(self.seed)).to(base.device)
+        noisy, target = add_noise(clean, noise, base.alphas_cumprod[timesteps], base.prediction_type)
+        with self.model.slots.use(self.bank, [SLOT]):
+            prompts = base.encode_prompts([of_image[0] for of_image in self.photos.prompts])
+            rows = (noisy, timesteps, prompts.repeat_interleave(HELD_OUT_LEVELS, dim=0))
+            fitting = max(self.recipe.batch_size // self.plan.passes, 1)  # no more memory than a step takes
+            answers = [base.predict(*part) for part in zip(*(tensor.split(fitting) for tensor in rows), strict=True)]
+        error = F.mse_loss(torch.cat(answers), target, reduction="none").mean((1, 2, 3))
+        return float((error * self.weights[timesteps]).mean())
 
     def _noised(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the step's noisy latents [B or 2 B, c, h, w] and what the U-Net should answer."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gpu_worker import pipe, prompts
 from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, save_adapter
+from gpu_worker.engine.candidates import Tried, points_to_try, stopped_paying
 from gpu_worker.engine.checkpoints import training_digest
 from gpu_worker.engine.choosing import (
     CHOOSING,
@@ -35,7 +36,7 @@ from gpu_worker.engine.photos import load_photos, to_image, to_pixels, views_of
 from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.sampling import PictureOrder, draw, for_display
+from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, for_display
 from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Examples, Latents
 from storage.contract import Stage, TrainRequest
 from storage.faults import reach
@@ -150,13 +151,13 @@ def _train(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
 
 def _steps(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
     steps, pace = course.recipe.steps, Pace()
-    points = points_to_try(steps, course.recipe.candidates)
+    points = points_to_try(course.recipe, len(CHOOSING.orders(course.request, SLOT)), CHOOSING.sampler(course.recipe))
     while True:
         done = trainer.position
-        if done in points - course.tried:
+        if done in points - {candidate.step for candidate in course.tried}:
             course.read_losses(trainer)
             yield (yield from _try_out(model, course, trainer))
-        if done == steps:
+        if done == steps or stopped_paying(course.tried):
             return
         if course.save_is_due:
             yield save(course, trainer)
@@ -183,33 +184,28 @@ def _tell_step(course: Course, trainer: DreamBooth, pace: "Pace") -> pipe.Progre
     )
 
 
-def points_to_try(steps: int, count: int) -> set[int]:
-    """Spread `count` candidates over the later part of the training; the last step is always one of them."""
-    return {round(steps * (point + 1) / (count + 1)) for point in range(1, count + 1)}
-
-
 def _try_out(model: Resident, course: Course, trainer: DreamBooth) -> Generator[None, None, pipe.Sampled]:
     """Draw with the slot in training, show some of it, and remember this point if it is the best so far."""
-    step = trainer.position
+    step, score = trainer.position, None
     orders = CHOOSING.orders(course.request, SLOT)
     if course.embedders is None:
         orders = orders[:SHOWN]
-    pictures = yield from _draw(model, course, trainer, orders)
+    pictures = yield from _draw(model, trainer, orders, CHOOSING.sampler(course.recipe))
     if course.embedders is not None:
         score = score_candidate(course.embedders.choosing, course.request, orders, pictures, course.photos)
-        log.info("job %s scores %s at step %d", course.job, score, step)
         if score is not None and (course.best is None or score >= course.best.score):
             course.best = Candidate(step, score, trainer.trained())
-    course.tried.add(step)
+    course.tried.append(Tried(step, score, trainer.held_out_loss()))
+    log.info("job %s: %s", course.job, course.tried[-1])
     path = course.order.folder / f"sample-{step:06d}.png"
     save_picture(contact_sheet(pictures[:SHOWN]), path)
     return pipe.Sampled(job=course.job, step=step, path=path)
 
 
 def _draw(
-    model: Resident, course: Course, trainer: DreamBooth, orders: Sequence[PictureOrder]
+    model: Resident, trainer: DreamBooth, orders: Sequence[PictureOrder], sampler: Sampler
 ) -> Generator[None, None, list[Image.Image]]:
-    pixels = yield from draw(model, orders, course.recipe.sampler, bank=trainer.bank)
+    pixels = yield from draw(model, orders, sampler, bank=trainer.bank)
     return [to_image(picture) for picture in pixels]
 
 
@@ -238,7 +234,7 @@ def _publish(model: Resident, course: Course, trainer: DreamBooth, started: floa
     save_kohya(folder / "download.safetensors", adapter, model.base, course.recipe, len(course.photos), request.seed)
 
     orders = JUDGING.orders(request, SLOT)
-    pictures = yield from _draw(model, course, trainer, orders)
+    pictures = yield from _draw(model, trainer, orders, course.recipe.sampler)
     judge = course.embedders.judging if course.embedders else None
     yield pipe.TrainingDone(
         job=course.job,

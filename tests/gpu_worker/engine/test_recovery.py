@@ -17,9 +17,11 @@ from safetensors.torch import load_file
 from gpu_worker import pipe
 from gpu_worker.engine import course as training_course
 from gpu_worker.engine import training_job
-from gpu_worker.engine.adapters import file_digest
+from gpu_worker.engine.adapters import file_digest, load_adapter
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.candidates import PATIENCE, points_to_try
 from gpu_worker.engine.checkpoints import HEADER, Position, load_checkpoint
+from gpu_worker.engine.choosing import CHOOSING
 from gpu_worker.engine.loop import failure_reason
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
@@ -49,6 +51,8 @@ BRANCHES = {
     "no prior": replace(RECIPE, prior_weight=0.0),
     "resting text": replace(RECIPE, text_learning_rate=0.0),
     "average": replace(RECIPE, ema=0.9),
+    "word": replace(RECIPE, text_learning_rate=0.0, word_learning_rate=1e-2),
+    "teacher": replace(RECIPE, teacher=True, caption_dropout=0.2),
 }
 
 
@@ -150,6 +154,20 @@ def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(
         saved = (killed_after - 1) // SAVE_EVERY * SAVE_EVERY
         assert house.steps_run - STEPS == killed_after - saved <= SAVE_EVERY
         assert [file_digest(path) for path in (done.adapter, *(sample.path for sample in done.samples))] == expected
+
+
+def test_a_training_that_no_longer_pays_ends_with_its_best(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained far too long on purpose: the first candidate stays the best, and most of the steps are saved."""
+    scores = iter(range(100, 0, -1))
+    monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
+    monkeypatch.setattr(training_job, "score_candidate", lambda *_: float(next(scores)))
+    recipe = replace(RECIPE, steps=200, candidates=20)
+    use(monkeypatch, recipe)
+    points = sorted(points_to_try(recipe, 8, CHOOSING.sampler(recipe)))
+    done = house.finish()
+    assert done.steps == house.steps_run == points[PATIENCE] < recipe.steps
+    published = load_adapter(done.adapter, digest=None, base_digest=house.model.base.digest)
+    assert published.header.steps == points[0]
 
 
 def test_a_training_stopped_anywhere_ends_as_if_it_had_not_been(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

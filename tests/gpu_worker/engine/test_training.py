@@ -117,6 +117,19 @@ def test_it_learns(make: Make, model: Resident) -> None:
     assert error_on_fixed_noise() < 0.97 * before
 
 
+def test_the_held_out_loss_is_of_views_that_no_step_looks_at(make: Make) -> None:
+    trainer = make(changed(steps=60))
+    assert trainer.photos.latents.mean.shape[1] == 1
+    assert trainer.held_out.mean.shape[1] == 1
+    assert not torch.isin(trainer.held_out.mean, trainer.photos.latents.mean).any()
+    before = trainer.held_out_loss()
+    assert trainer.held_out_loss() == before
+    for _ in range(60):
+        trainer.step()
+    assert trainer.held_out_loss() != before
+    assert trainer.position == 60
+
+
 def test_the_base_stays_as_it_was(make: Make, model: Resident) -> None:
     before = {name: tensor.clone() for name, tensor in model.base.unet.state_dict().items()}
     trainer = make()
