@@ -16,16 +16,16 @@ from PIL import Image
 from torch import Tensor
 
 from gpu_worker.engine.embedder import Embedder, load_embedder
-from gpu_worker.engine.fidelity import find_copies, score_places, score_subject
+from gpu_worker.engine.fidelity import find_copies, pixel_difference, score_places, score_subject
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.sampling import PictureOrder, Sampler
-from gpu_worker.prompts import SCENES, sample_prompts
+from gpu_worker.prompts import SCENES, class_prompt, sample_prompts
 from storage.contract import SubjectKind, TrainRequest
 
 log = logging.getLogger(__name__)
 
-PLACE_WEIGHT = 0.5
-"""What the share of pictures in the right place counts beside the subject score."""
+PLACE_WEIGHT, COPY_WEIGHT, REPEAT_WEIGHT, DRIFT_WEIGHT = 0.5, 1.0, 0.5, 0.5
+"""What the other parts of a candidate's score count beside its likeness."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,21 @@ class Trial:
         prompts = sample_prompts(request.identifier, request.class_noun, request.subject_kind, self.scenes)
         return [PictureOrder(prompt=prompt, seed=seed, slot=slot) for seed in self.seeds for prompt in prompts]
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures a candidate costs."""
+        return (len(self.scenes) + 2) * len(self.seeds)
+
+    def class_orders(self, request: TrainRequest, slot: int) -> list[PictureOrder]:
+        """Return orders for other members of the class, which should not come to look like the subject."""
+        prompt = class_prompt(request.class_noun, request.subject_kind)
+        return [PictureOrder(prompt=prompt, seed=seed, slot=slot) for seed in self.seeds]
+
     def sampler(self, recipe: Recipe) -> Sampler:
         return replace(recipe.sampler, steps=math.ceil(recipe.sampler.steps * self.steps_share))
 
 
-CHOOSING = Trial(SCENES[:3], (2000, 2001), steps_share=0.5)
+CHOOSING = Trial(SCENES[:2], (2000, 2001), steps_share=0.5)
 JUDGING = Trial(SCENES[3:6], (1000,))
 
 
@@ -73,24 +83,79 @@ def find_embedders(base_folder: Path) -> Embedders | None:
     return Embedders(load_embedder(folder / "choosing"), load_embedder(folder / "judging"))
 
 
+@dataclass(frozen=True)
+class Look:
+    """The pictures by which a candidate is scored, and the orders that some were drawn for."""
+
+    orders: Sequence[PictureOrder]
+    pictures: Sequence[Image.Image]
+    of_class: Sequence[Image.Image]
+    """Other members of the class, as the candidate draws them."""
+    of_class_by_base: Sequence[Image.Image]
+    """The same, as the plain base draws them."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What an embedder thinks of a candidate; all parts are shares in 0..1, or on the scale of the subject score."""
+
+    likeness: float
+    placed: float
+    """Pictures in the place that their prompt names."""
+    copied: float
+    """Pictures that copy a photo."""
+    repeated: float
+    """Prompts for which another seed draws the same picture."""
+    drift: float
+    """How much more than the base's other members of the class have come to look like the subject."""
+
+    @property
+    def total(self) -> float:
+        return (
+            min(self.likeness, 1.0)
+            + PLACE_WEIGHT * self.placed
+            - COPY_WEIGHT * self.copied
+            - REPEAT_WEIGHT * self.repeated
+            - DRIFT_WEIGHT * self.drift
+        )
+
+
 def score_candidate(
-    embedder: Embedder,
-    request: TrainRequest,
-    orders: Sequence[PictureOrder],
-    pictures: Sequence[Image.Image],
-    photos: Sequence[Image.Image],
-) -> float | None:
-    """Return how good a candidate is: likeness and right places, less copies of a photo; None if it cannot be said."""
-    likeness = subject_score(embedder, request, pictures, photos)
+    embedder: Embedder, request: TrainRequest, look: Look, photos: Sequence[Image.Image]
+) -> Score | None:
+    """Return how good a candidate is; None for styles, and where the embedder cannot tell the subject."""
+    likeness = subject_score(embedder, request, look.pictures, photos)
     if likeness is None:
         return None
-    places = [_place(embedder, order) for order in orders]
-    placed = [(picture, place) for picture, place in zip(pictures, places, strict=True) if place]
-    right = (
-        score_places(embedder, [picture for picture, _ in placed], [place for _, place in placed]) if placed else 0.0
+    of_class = subject_score(embedder, request, look.of_class, photos) or 0.0
+    of_class_by_base = subject_score(embedder, request, look.of_class_by_base, photos) or 0.0
+    return Score(
+        likeness=likeness,
+        placed=_placed(embedder, look),
+        copied=len(find_copies(embedder, look.pictures, photos)) / len(look.pictures),
+        repeated=_repeated(embedder, look),
+        drift=max(of_class - of_class_by_base, 0.0),
     )
-    copied = len(find_copies(embedder, pictures, photos)) / len(pictures)
-    return min(likeness, 1.0) + PLACE_WEIGHT * right - copied
+
+
+def _placed(embedder: Embedder, look: Look) -> float:
+    places = [_place(embedder, order) for order in look.orders]
+    placed = [(picture, place) for picture, place in zip(look.pictures, places, strict=True) if place]
+    if not placed:
+        return 0.0
+    return score_places(embedder, [picture for picture, _ in placed], [place for _, place in placed])
+
+
+def _repeated(embedder: Embedder, look: Look) -> float:
+    by_prompt: dict[str, list[Image.Image]] = {}
+    for order, picture in zip(look.orders, look.pictures, strict=True):
+        by_prompt.setdefault(order.prompt, []).append(picture)
+    several = [pictures for pictures in by_prompt.values() if len(pictures) > 1]
+    repeats = [
+        float(pixel_difference(first, rest).min()) <= embedder.config.copy_difference
+        for first, rest in ((pictures[:1], pictures[1:]) for pictures in several)
+    ]
+    return sum(repeats) / len(repeats) if repeats else 0.0
 
 
 def subject_score(

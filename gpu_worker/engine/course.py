@@ -50,6 +50,8 @@ class Course:
     """Losses that are still on the device."""
     best: Candidate | None = None
     tried: list[Tried] = field(default_factory=list)
+    class_by_base: list[Image.Image] = field(default_factory=list)
+    """What the plain base draws for the class prompt, to see by how much that changes."""
     checkpoints: list[Path] = field(default_factory=list)
     saved_at: float = field(default_factory=lambda: time.monotonic())
     save_seconds: float = 0.0

@@ -24,6 +24,7 @@ from gpu_worker.engine.choosing import (
     CHOOSING,
     JUDGING,
     Candidate,
+    Look,
     find_embedders,
     score_candidate,
     subject_score,
@@ -151,7 +152,7 @@ def _train(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
 
 def _steps(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
     steps, pace = course.recipe.steps, Pace()
-    points = points_to_try(course.recipe, len(CHOOSING.orders(course.request, SLOT)), CHOOSING.sampler(course.recipe))
+    points = points_to_try(course.recipe, CHOOSING.pictures, CHOOSING.sampler(course.recipe))
     while True:
         done = trainer.position
         if done in points - {candidate.step for candidate in course.tried}:
@@ -192,14 +193,32 @@ def _try_out(model: Resident, course: Course, trainer: DreamBooth) -> Generator[
         orders = orders[:SHOWN]
     pictures = yield from _draw(model, trainer, orders, CHOOSING.sampler(course.recipe))
     if course.embedders is not None:
-        score = score_candidate(course.embedders.choosing, course.request, orders, pictures, course.photos)
+        look = yield from _look(model, course, trainer, orders, pictures)
+        parts = score_candidate(course.embedders.choosing, course.request, look, course.photos)
+        log.info("job %s at step %d: %s", course.job, step, parts)
+        if parts is not None:
+            score = parts.total
         if score is not None and (course.best is None or score >= course.best.score):
             course.best = Candidate(step, score, trainer.trained())
     course.tried.append(Tried(step, score, trainer.held_out_loss()))
-    log.info("job %s: %s", course.job, course.tried[-1])
     path = course.order.folder / f"sample-{step:06d}.png"
     save_picture(contact_sheet(pictures[:SHOWN]), path)
     return pipe.Sampled(job=course.job, step=step, path=path)
+
+
+def _look(
+    model: Resident,
+    course: Course,
+    trainer: DreamBooth,
+    orders: Sequence[PictureOrder],
+    pictures: Sequence[Image.Image],
+) -> Generator[None, None, Look]:
+    """Draw other members of the class beside the subject's pictures; those of the base need to be drawn only once."""
+    sampler = CHOOSING.sampler(course.recipe)
+    of_class = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, SLOT), sampler)
+    if not course.class_by_base:
+        course.class_by_base = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, 0), sampler)
+    return Look(orders, pictures, of_class, course.class_by_base)
 
 
 def _draw(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gpu_worker.engine.choosing import CHOOSING, JUDGING, find_embedders, score_candidate, subject_score
+from gpu_worker.engine.choosing import CHOOSING, JUDGING, Look, Score, find_embedders, score_candidate, subject_score
 from gpu_worker.engine.photos import load_photos
 from storage.contract import Quality, SubjectKind, TrainRequest
 
@@ -43,14 +43,21 @@ def test_the_same_subject_scores_above_another_and_above_copies() -> None:
     seen, others = photos_of("rex", "train"), photos_of("luna", "judge")
     same = photos_of("rex", "judge")
     orders = (CHOOSING.orders(request_for("dog"), 1) * 2)[: len(same)]
-    scores = [
-        score_candidate(embedders.choosing, request_for("dog"), orders, pictures, seen)
-        for pictures in (same, others, [seen[0]] * len(same))
-    ]
-    assert None not in scores
-    of_same, of_other, of_copies = (score or 0.0 for score in scores)
-    assert of_same > 0.5 > of_other
-    assert of_same > of_copies
+
+    def scored(pictures: list[Image.Image], of_class: list[Image.Image] = others) -> Score:
+        look = Look(orders, pictures, of_class, others)
+        score = score_candidate(embedders.choosing, request_for("dog"), look, seen)
+        assert score is not None
+        return score
+
+    assert scored(same).total > 0.5 > scored(others).total
+    copies = scored([seen[0]] * len(same))
+    assert copies.copied == copies.repeated == 1
+    assert copies.total < scored(same).total
+    assert scored(same).drift == 0
+    drifted = scored(same, of_class=same)
+    assert drifted.drift > 0.5
+    assert drifted.total < scored(same).total
 
 
 @pytest.mark.parametrize("which", ["choosing", "judging"])

@@ -1,33 +1,25 @@
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from gpu_worker.engine.photos import square_boxes, to_image, to_pixels, views_of
-
-sides = st.integers(min_value=16, max_value=4000)
-
-
-@given(sides, sides)
-def test_crops_are_square_and_inside_the_photo(width: int, height: int) -> None:
-    for left, top, right, bottom in square_boxes(width, height):
-        assert abs((right - left) - (bottom - top)) < 1e-6
-        assert left >= -1e-6
-        assert top >= -1e-6
-        assert right <= width + 1e-6
-        assert bottom <= height + 1e-6
-
-
-@given(sides, sides)
-def test_every_photo_gives_as_many_crops(width: int, height: int) -> None:
-    assert len(square_boxes(width, height)) == len(square_boxes(64, 64))
-
+from gpu_worker.engine.photos import to_image, to_pixels, views_of
+from storage.contract import Box
 
 def test_nothing_is_squeezed() -> None:
     photo = Image.new("RGB", (300, 200))
     photo.paste((255, 255, 255), (100, 50, 200, 150))  # a square in the middle
     view = views_of(photo, 100)[0, 0] > 0
     assert int(view.any(0).sum()) == int(view.any(1).sum()) == 50
+
+
+def test_views_are_laid_around_the_subject() -> None:
+    """At the end of a wide photo most views would miss it."""
+    photo = Image.new("RGB", (300, 100))
+    photo.paste((255, 255, 255), (240, 30, 280, 70))
+    found = views_of(photo, 50, Box(left=240, top=30, right=280, bottom=70))
+    missed = views_of(photo, 50)
+    assert found.shape == missed.shape
+    assert all(view.max() > 0.9 and view[0].mean() > -0.8 for view in found)
+    assert sum(bool(view.max() < 0.9) for view in missed) > len(missed) / 2
 
 
 def test_half_of_the_views_are_mirrored() -> None:

@@ -21,7 +21,7 @@ from gpu_worker.engine.adapters import file_digest, load_adapter
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.candidates import PATIENCE, points_to_try
 from gpu_worker.engine.checkpoints import HEADER, Position, load_checkpoint
-from gpu_worker.engine.choosing import CHOOSING
+from gpu_worker.engine.choosing import CHOOSING, Score
 from gpu_worker.engine.loop import failure_reason
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
@@ -129,13 +129,18 @@ def let_scores_differ(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Score candidates by their brightness, so that the best is rarely the last; return where scores are noted."""
     scores: list[float] = []
 
-    def brightness(*given: Any) -> float:
-        scores.append(-sum(ImageStat.Stat(picture).mean[0] for picture in given[3]))
-        return scores[-1]
+    def brightness(*given: Any) -> Score:
+        scores.append(-sum(ImageStat.Stat(picture).mean[0] for picture in given[2].pictures))
+        return score_of(scores[-1])
 
     monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
     monkeypatch.setattr(training_job, "score_candidate", brightness)
     return scores
+
+
+def score_of(total: float) -> Score:
+    """A score that is only likeness; above 1 that would count no more."""
+    return Score(likeness=total, placed=0, copied=0, repeated=0, drift=0)
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
@@ -160,10 +165,10 @@ def test_a_training_that_no_longer_pays_ends_with_its_best(house: House, monkeyp
     """Trained far too long on purpose: the first candidate stays the best, and most of the steps are saved."""
     scores = iter(range(100, 0, -1))
     monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
-    monkeypatch.setattr(training_job, "score_candidate", lambda *_: float(next(scores)))
+    monkeypatch.setattr(training_job, "score_candidate", lambda *_: score_of(next(scores) / 100))
     recipe = replace(RECIPE, steps=200, candidates=20)
     use(monkeypatch, recipe)
-    points = sorted(points_to_try(recipe, 8, CHOOSING.sampler(recipe)))
+    points = sorted(points_to_try(recipe, CHOOSING.pictures, CHOOSING.sampler(recipe)))
     done = house.finish()
     assert done.steps == house.steps_run == points[PATIENCE] < recipe.steps
     published = load_adapter(done.adapter, digest=None, base_digest=house.model.base.digest)
