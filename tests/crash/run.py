@@ -64,6 +64,7 @@ async def play(house: House, seed: int, trouble: Trouble, patience: float | None
         finally:
             nurse.cancel()
             house.disarm()
+            _wake_unnoticed(house, run)
     run.problems += await audit_jobs(house, run.jobs)
     run.lost_steps = lost_steps(house, run)
     return run
@@ -97,6 +98,15 @@ async def _nurse(house: House, run: Run) -> None:
     run.struck_at, run.reached = struck[0], True
     if run.trouble.action == "stop":
         await thaw(house, run, [struck[1]])
+
+
+def _wake_unnoticed(house: House, run: Run) -> None:
+    """Wake a process that froze at the very end of a run, when nobody looked any more."""
+    struck = house.struck()
+    if run.trouble.kind == "point" and not run.reached and struck is not None:
+        run.struck_at, run.reached = struck[0], True
+        if run.trouble.action == "stop":
+            resume(struck[1])
 
 
 async def thaw(house: House, run: Run | None, frozen: Sequence[int]) -> None:
