@@ -7,9 +7,9 @@ ids alone: the request itself waits under `request_key`, so that nothing persona
 from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 VERSION: Final = 1
 
@@ -86,6 +86,15 @@ class TrainingOptions(Part):
     class_images: int | None = Field(default=None, ge=0, le=1000)
 
 
+class Box(Part):
+    """A part of a photo, in pixels from its upper left corner; `right` and `bottom` are the first outside."""
+
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    right: int = Field(ge=1)
+    bottom: int = Field(ge=1)
+
+
 class TrainRequest(Message):
     kind: Literal[JobKind.TRAIN] = JobKind.TRAIN
     job: Id
@@ -97,8 +106,16 @@ class TrainRequest(Message):
     subject_kind: SubjectKind
     quality: Quality
     photos: tuple[BlobKey, ...] = Field(min_length=MIN_PHOTOS, max_length=MAX_PHOTOS)
+    crops: tuple[Box | None, ...] = ()
+    """Where the subject of each photo is, for crops to be laid around it; none at all where nobody looked."""
     options: TrainingOptions = TrainingOptions()
     seed: Seed
+
+    @model_validator(mode="after")
+    def _one_crop_a_photo(self) -> Self:
+        if self.crops and len(self.crops) != len(self.photos):
+            raise ValueError(f"{len(self.crops)} crops for {len(self.photos)} photos")
+        return self
 
 
 class Adapter(Part):

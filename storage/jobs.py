@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.contract import Adapter, ImagineRequest, JobKind, Quality, SubjectKind, TrainingOptions, TrainRequest
+from storage.contract import Adapter, Box, ImagineRequest, JobKind, Quality, SubjectKind, TrainingOptions, TrainRequest
 from storage.deliveries import POST_GRACE
 from storage.errors import JobAlreadyEnded, ModelNotReady, NotYourJob, TooManyJobs, TrainingActive
 from storage.events import apply_event
@@ -50,6 +50,8 @@ class NewPhoto:
     sha256: str
     width: int
     height: int
+    subject: Box | None = None
+    """Where the photo shows it, if that was found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +268,7 @@ def _train_request(new: NewTraining, model: Model) -> TrainRequest:
         subject_kind=new.subject_kind,
         quality=new.quality,
         photos=tuple(photo.key for photo in new.photos),
+        crops=tuple(photo.subject for photo in new.photos),
         options=new.options,
         seed=new.seed,
     )

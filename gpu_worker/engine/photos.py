@@ -34,8 +34,7 @@ def views_of(photo: Image.Image, size: int, subject: Box | None = None, *, flip:
     `subject` is where the photo shows it; without one the crops lie around the photo's middle.
     """
     crops = [
-        photo.resize((size, size), Image.Resampling.LANCZOS, box=square.box)
-        for square in squares(*photo.size, subject)
+        photo.resize((size, size), Image.Resampling.LANCZOS, box=square.box) for square in squares(*photo.size, subject)
     ]
     if flip:
         crops += [crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for crop in crops]

@@ -68,7 +68,9 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     seen = load_photos(order.photos)
     course = Course(order, recipe, seen, _digest(model, request, recipe, seen), find_embedders(model.base.folder))
     yield _progress(course, Stage.PREPARING, 0, 1)
-    photos = yield from _encode([views_of(photo, model.base.resolution) for photo in seen], model)
+    crops = request.crops or [None] * len(seen)
+    views = [views_of(photo, model.base.resolution, crop) for photo, crop in zip(seen, crops, strict=True)]
+    photos = yield from _encode(views, model)
     if recipe.teacher:
         wording = prompts.mixed_class_prompts(request.class_noun, request.subject_kind, recipe.scene_share)
         class_images: Examples | None = Examples(photos, [wording] * len(seen))

@@ -4,6 +4,7 @@ from PIL import Image
 from gpu_worker.engine.photos import to_image, to_pixels, views_of
 from storage.contract import Box
 
+
 def test_nothing_is_squeezed() -> None:
     photo = Image.new("RGB", (300, 200))
     photo.paste((255, 255, 255), (100, 50, 200, 150))  # a square in the middle
