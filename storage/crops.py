@@ -35,16 +35,18 @@ def squares(width: int, height: int, subject: Box | None = None) -> list[Square]
     """Return the squares of a photo, as many for every photo; the first is as large as can be, its subject centred."""
     side = float(min(width, height))
     close = side * CLOSER
+    across = down = None
     if subject is not None:
+        across, down = (subject.left, subject.right), (subject.top, subject.bottom)
         longer = max(subject.right - subject.left, subject.bottom - subject.top)
         close = min(max(longer * ROOM, side * CLOSEST), close)
-    across = _starts(width, side, SHIFT * (width - side), subject and (subject.left, subject.right))
-    down = _starts(height, side, SHIFT * (height - side), subject and (subject.top, subject.bottom), head_first=True)
-    wide = [Square(left, top, side) for left, top in zip(across, down, strict=True)]
+    lefts = _starts(width, side, SHIFT * (width - side), across)
+    tops = _starts(height, side, SHIFT * (height - side), down, head_first=True)
+    wide = [Square(left, top, side) for left, top in zip(lefts, tops, strict=True)]
     shift = SHIFT * (side - close)
-    across = _starts(width, close, shift, subject and (subject.left, subject.right))
-    down = _starts(height, close, shift, subject and (subject.top, subject.bottom), head_first=True)
-    return wide + [Square(left, top, close) for top in down[1:] for left in across[1:]]
+    lefts = _starts(width, close, shift, across)
+    tops = _starts(height, close, shift, down, head_first=True)
+    return wide + [Square(left, top, close) for top in tops[1:] for left in lefts[1:]]
 
 
 def _starts(
