@@ -21,8 +21,8 @@ def test_a_short_training_teaches_the_subject_and_keeps_the_class(tmp_path: Path
     rex = load_subject(BUNDLE / "photos" / "rex")
     untrained = bench.bounds(rex)
     run = bench.run(rex, 0, TrainingOptions(steps=120))
-    assert run.subject_score > untrained.base + 0.05
+    assert run.subject_score > untrained.base + 0.1
     assert run.prompt_score >= 0.75
-    assert run.class_kept > 0
+    assert run.class_kept >= 0.5
     assert run.copies == 0
     assert run.reported_score is not None
