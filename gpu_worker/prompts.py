@@ -57,11 +57,14 @@ def mixed_class_prompts(class_noun: str, kind: SubjectKind, scene_share: float) 
     return (plain,) * round(len(scenes) * (1 - scene_share) / scene_share) + tuple(scenes)
 
 
+def style_prompts(identifier: str, class_noun: str, things: Sequence[str]) -> list[str]:
+    """Return fixed prompts for sample pictures of a style: things that it was not taught with."""
+    return [f"{with_article(thing)} in {subject_words(identifier, class_noun)} style" for thing in things]
+
+
 def sample_prompts(
     identifier: str, class_noun: str, kind: SubjectKind, scenes: Sequence[str] = SCENES[:3]
 ) -> list[str]:
     """Return fixed prompts for sample pictures: the plain one first, then the subject in new places."""
     words = subject_words(identifier, class_noun)
-    if kind is SubjectKind.STYLE:
-        return [f"{thing} in {words} style" for thing in ("a house", "a tree", "a cat", "a boat")]
     return [instance_prompts(identifier, class_noun, kind)[0]] + [f"{words} {scene}" for scene in scenes]

@@ -16,15 +16,15 @@ from PIL import Image
 from torch import Tensor
 
 from gpu_worker.engine.embedder import Embedder, load_embedder
-from gpu_worker.engine.fidelity import find_copies, pixel_difference, score_places, score_subject
+from gpu_worker.engine.fidelity import find_copies, pixel_difference, score_style, score_subject
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.sampling import PictureOrder, Sampler
-from gpu_worker.prompts import SCENES, class_prompt, sample_prompts
+from gpu_worker.prompts import SCENES, class_prompt, sample_prompts, style_prompts, with_article
 from storage.contract import SubjectKind, TrainRequest
 
 log = logging.getLogger(__name__)
 
-PLACE_WEIGHT, COPY_WEIGHT, REPEAT_WEIGHT, DRIFT_WEIGHT = 0.5, 1.0, 0.5, 0.5
+ADHERENCE_WEIGHT, COPY_WEIGHT, REPEAT_WEIGHT, DRIFT_WEIGHT = 0.5, 1.0, 0.5, 0.5
 """What the other parts of a candidate's score count beside its likeness."""
 
 
@@ -48,12 +48,18 @@ class Trial:
     """Pictures by which a model is looked at: these prompts, each at each of these seeds."""
 
     scenes: tuple[str, ...]
+    """Places for subjects."""
+    things: tuple[str, ...]
+    """Nouns for styles."""
     seeds: tuple[int, ...]
     steps_share: float = 1.0
     """In how many steps they are drawn, as a share of the recipe's: candidates are compared only with each other."""
 
     def orders(self, request: TrainRequest, slot: int) -> list[PictureOrder]:
-        prompts = sample_prompts(request.identifier, request.class_noun, request.subject_kind, self.scenes)
+        if request.subject_kind is SubjectKind.STYLE:
+            prompts = style_prompts(request.identifier, request.class_noun, self.things)
+        else:
+            prompts = sample_prompts(request.identifier, request.class_noun, request.subject_kind, self.scenes)
         return [PictureOrder(prompt=prompt, seed=seed, slot=slot) for seed in self.seeds for prompt in prompts]
 
     @property
@@ -62,16 +68,19 @@ class Trial:
         return (len(self.scenes) + 2) * len(self.seeds)
 
     def class_orders(self, request: TrainRequest, slot: int) -> list[PictureOrder]:
-        """Return orders for other members of the class, which should not come to look like the subject."""
-        prompt = class_prompt(request.class_noun, request.subject_kind)
-        return [PictureOrder(prompt=prompt, seed=seed, slot=slot) for seed in self.seeds]
+        """Return orders for other members of the class, or for the same things in no particular style."""
+        if request.subject_kind is SubjectKind.STYLE:
+            prompts = [f"a picture of {with_article(thing)}" for thing in self.things]
+        else:
+            prompts = [class_prompt(request.class_noun, request.subject_kind)]
+        return [PictureOrder(prompt=prompt, seed=seed, slot=slot) for seed in self.seeds for prompt in prompts]
 
     def sampler(self, recipe: Recipe) -> Sampler:
         return replace(recipe.sampler, steps=math.ceil(recipe.sampler.steps * self.steps_share))
 
 
-CHOOSING = Trial(SCENES[:2], (2000, 2001), steps_share=0.5)
-JUDGING = Trial(SCENES[3:6], (1000,))
+CHOOSING = Trial(SCENES[:2], ("cat", "car", "owl"), (2000, 2001), steps_share=0.5)
+JUDGING = Trial(SCENES[3:6], ("dog", "fox", "rocket", "bear"), (1000,))
 
 
 @cache
@@ -100,8 +109,8 @@ class Score:
     """What an embedder thinks of a candidate; all parts are shares in 0..1, or on the scale of the subject score."""
 
     likeness: float
-    placed: float
-    """Pictures in the place that their prompt names."""
+    adherence: float
+    """Pictures that show the place, or for styles the thing, that their prompt names."""
     copied: float
     """Pictures that copy a photo."""
     repeated: float
@@ -113,7 +122,7 @@ class Score:
     def total(self) -> float:
         return (
             min(self.likeness, 1.0)
-            + PLACE_WEIGHT * self.placed
+            + ADHERENCE_WEIGHT * self.adherence
             - COPY_WEIGHT * self.copied
             - REPEAT_WEIGHT * self.repeated
             - DRIFT_WEIGHT * self.drift
@@ -123,27 +132,35 @@ class Score:
 def score_candidate(
     embedder: Embedder, request: TrainRequest, look: Look, photos: Sequence[Image.Image]
 ) -> Score | None:
-    """Return how good a candidate is; None for styles, and where the embedder cannot tell the subject."""
-    likeness = subject_score(embedder, request, look.pictures, photos)
-    if likeness is None:
+    """Return how good a candidate is; None where the embedder cannot tell the subject, or the style."""
+    like = likeness(embedder, request, look.pictures, photos, look.of_class_by_base)
+    if like is None:
         return None
-    of_class = subject_score(embedder, request, look.of_class, photos) or 0.0
-    of_class_by_base = subject_score(embedder, request, look.of_class_by_base, photos) or 0.0
     return Score(
-        likeness=likeness,
-        placed=_placed(embedder, look),
+        likeness=like,
+        adherence=_adherence(embedder, request, look),
         copied=len(find_copies(embedder, look.pictures, photos)) / len(look.pictures),
         repeated=_repeated(embedder, look),
-        drift=max(of_class - of_class_by_base, 0.0),
+        drift=_drift(embedder, request, look, photos),
     )
 
 
-def _placed(embedder: Embedder, look: Look) -> float:
-    places = [_place(embedder, order) for order in look.orders]
-    placed = [(picture, place) for picture, place in zip(look.pictures, places, strict=True) if place]
-    if not placed:
+def _adherence(embedder: Embedder, request: TrainRequest, look: Look) -> float:
+    """Return the share of right pictures among those whose prompts name something that the embedder knows."""
+    style = request.subject_kind is SubjectKind.STYLE
+    names = embedder.config.classes if style else embedder.config.places
+    seen = embedder.look(look.pictures)
+    found = (seen.class_logits if style else seen.place_logits).argmax(1).tolist()
+    asked = [order.prompt.split()[1 if style else -1] for order in look.orders]
+    right = [names[index] == name for index, name in zip(found, asked, strict=True) if name in names]
+    return sum(right) / len(right) if right else 0.0
+
+
+def _drift(embedder: Embedder, request: TrainRequest, look: Look, photos: Sequence[Image.Image]) -> float:
+    if request.subject_kind is SubjectKind.STYLE:
         return 0.0
-    return score_places(embedder, [picture for picture, _ in placed], [place for _, place in placed])
+    now, before = (likeness(embedder, request, p, photos) or 0.0 for p in (look.of_class, look.of_class_by_base))
+    return max(now - before, 0.0)
 
 
 def _repeated(embedder: Embedder, look: Look) -> float:
@@ -158,20 +175,21 @@ def _repeated(embedder: Embedder, look: Look) -> float:
     return sum(repeats) / len(repeats) if repeats else 0.0
 
 
-def subject_score(
-    embedder: Embedder, request: TrainRequest, pictures: Sequence[Image.Image], photos: Sequence[Image.Image]
+def likeness(
+    embedder: Embedder,
+    request: TrainRequest,
+    pictures: Sequence[Image.Image],
+    photos: Sequence[Image.Image],
+    plain: Sequence[Image.Image] = (),
 ) -> float | None:
-    """Return the calibrated likeness of pictures and photos; None for styles, or what it cannot tell apart."""
-    if request.subject_kind is SubjectKind.STYLE:
-        return None
+    """Return the calibrated likeness of pictures and photos; None for what the embedder cannot tell apart.
+
+    That of a style is held against `plain` pictures, which the base draws of the same things.
+    """
     try:
+        if request.subject_kind is SubjectKind.STYLE:
+            return score_style(embedder, pictures, photos, plain)
         return score_subject(embedder, pictures, photos, request.class_noun).score
     except ValueError as problem:
         log.info("job %s has no score: %s", request.job, problem)
         return None
-
-
-def _place(embedder: Embedder, order: PictureOrder) -> str | None:
-    """Return the place that a prompt ends in, if the embedder knows it."""
-    last = order.prompt.split()[-1]
-    return last if last in embedder.config.places else None

@@ -102,6 +102,17 @@ class Embedder(nn.Module):
         return Outputs(identity, self.class_head(mean), self.place_head(mean))
 
     @torch.inference_mode()
+    def style(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Describe how pictures are drawn rather than what they show, [b, d].
+
+        These are the means and standard deviations of the early features, which hold what style transfer moves from
+        picture to picture (Huang & Belongie 2017, arXiv 1703.06868).
+        """
+        early = self.stem(to_tensor(pictures).to(self.stem.weight.device))
+        maps = [early, self.stages[0](early)]
+        return torch.cat([moment for x in maps for moment in (x.mean((2, 3)), x.std((2, 3)))], 1).cpu()
+
+    @torch.inference_mode()
     def look(self, pictures: Sequence[Image.Image]) -> Outputs:
         """Look at pictures of any size, in batches, on the embedder's device; the answer is on the CPU.
 

@@ -60,6 +60,30 @@ def score_subject(
     return SubjectScore(score, floor, ceiling, tuple(cosines.tolist()))
 
 
+def score_style(
+    embedder: Embedder, pictures: Sequence[Image.Image], examples: Sequence[Image.Image], plain: Sequence[Image.Image]
+) -> float:
+    """Score how alike pictures are in style to examples: 0 as `plain` pictures of the same things are, 1 as the
+    examples are to each other.
+
+    Raises:
+        ValueError: there are fewer than two examples, or they are no more alike to each other than to plain pictures.
+    """
+    if len(examples) < 2:
+        msg = "a style score needs at least two examples"
+        raise ValueError(msg)
+    shown, known, base = (embedder.style(group) for group in (pictures, examples, plain))
+    scale = torch.cat([known, base]).std(0).clamp(min=1e-6)
+    shown, known, base = shown / scale, known / scale, base / scale
+    between = torch.cdist(known, known)
+    ceiling = float(between.sum() / (len(known) * (len(known) - 1)))
+    floor = float(torch.cdist(base, known).mean())
+    if floor <= ceiling:
+        msg = f"the examples are as far from each other in style ({ceiling:.2f}) as plain pictures are ({floor:.2f})"
+        raise ValueError(msg)
+    return (floor - float(torch.cdist(shown, known).mean())) / (floor - ceiling)
+
+
 def _others(embedder: Embedder, class_name: str) -> Tensor:
     known = embedder.others.get(class_name.strip().lower())
     return known if known is not None else torch.cat(list(embedder.others.values()))

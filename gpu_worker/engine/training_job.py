@@ -26,8 +26,8 @@ from gpu_worker.engine.choosing import (
     Candidate,
     Look,
     find_embedders,
+    likeness,
     score_candidate,
-    subject_score,
 )
 from gpu_worker.engine.class_images import BATCH, choose_class_images, draw_class_images
 from gpu_worker.engine.course import Course, go_back, save
@@ -39,7 +39,7 @@ from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, for_display
 from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Examples, Latents
-from storage.contract import Stage, TrainRequest
+from storage.contract import Stage, SubjectKind, TrainRequest
 from storage.faults import reach
 
 log = logging.getLogger(__name__)
@@ -217,7 +217,9 @@ def _look(
 ) -> Generator[None, None, Look]:
     """Draw other members of the class beside the subject's pictures; those of the base need to be drawn only once."""
     sampler = CHOOSING.sampler(course.recipe)
-    of_class = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, SLOT), sampler)
+    of_class: list[Image.Image] = []
+    if course.request.subject_kind is not SubjectKind.STYLE:
+        of_class = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, SLOT), sampler)
     if not course.class_by_base:
         course.class_by_base = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, 0), sampler)
     return Look(orders, pictures, of_class, course.class_by_base)
@@ -256,14 +258,16 @@ def _publish(model: Resident, course: Course, trainer: DreamBooth, started: floa
 
     orders = JUDGING.orders(request, SLOT)
     pictures = yield from _draw(model, trainer, orders, course.recipe.sampler)
-    judge = course.embedders.judging if course.embedders else None
+    judge, plain = course.embedders.judging if course.embedders else None, list[Image.Image]()
+    if judge and request.subject_kind is SubjectKind.STYLE:
+        plain = yield from _draw(model, trainer, JUDGING.class_orders(request, 0), course.recipe.sampler)
     yield pipe.TrainingDone(
         job=course.job,
         adapter=folder / "adapter.safetensors",
         download=folder / "download.safetensors",
         steps=trainer.position,
         seconds=time.monotonic() - started,
-        subject_score=subject_score(judge, request, pictures, course.photos) if judge else None,
+        subject_score=likeness(judge, request, pictures, course.photos, plain) if judge else None,
         samples=tuple(
             _keep(model, folder / f"final-{place}.png", order.seed, picture)
             for place, (order, picture) in enumerate(zip(orders, pictures, strict=True))

@@ -1,6 +1,14 @@
 import pytest
 
-from gpu_worker.prompts import SCENES, class_prompt, class_prompts, instance_prompts, sample_prompts, with_article
+from gpu_worker.prompts import (
+    SCENES,
+    class_prompt,
+    class_prompts,
+    instance_prompts,
+    sample_prompts,
+    style_prompts,
+    with_article,
+)
 from storage.contract import SubjectKind
 
 
@@ -29,4 +37,4 @@ def test_class_images_show_the_class_alone_and_in_every_scene() -> None:
 def test_a_style_is_taught_and_called_as_a_style() -> None:
     assert instance_prompts("sks", "ink", SubjectKind.STYLE) == ("a picture in sks ink style",)
     assert class_prompts("ink", SubjectKind.STYLE) == ("a picture in ink style",)
-    assert all(prompt.endswith("in sks ink style") for prompt in sample_prompts("sks", "ink", SubjectKind.STYLE))
+    assert style_prompts("sks", "ink", ["owl", "cat"]) == ["an owl in sks ink style", "a cat in sks ink style"]

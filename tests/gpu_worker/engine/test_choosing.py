@@ -1,12 +1,16 @@
 """Choosing with the embedders that ship beside the demo base, on the sample photos."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from gpu_worker.engine.choosing import CHOOSING, JUDGING, Look, Score, find_embedders, score_candidate, subject_score
+from benchmarks.style import print_of
+from gpu_worker.engine.choosing import CHOOSING, JUDGING, Look, Score, find_embedders, likeness, score_candidate
+from gpu_worker.engine.fidelity import score_style
 from gpu_worker.engine.photos import load_photos
+from gpu_worker.engine.sampling import PictureOrder
 from storage.contract import Quality, SubjectKind, TrainRequest
 
 BUNDLE = Path(__file__).parents[3] / "gpu_worker" / "demo_bundle"
@@ -63,7 +67,7 @@ def test_the_same_subject_scores_above_another_and_above_copies() -> None:
 @pytest.mark.parametrize("which", ["choosing", "judging"])
 def test_other_photos_of_the_subject_score_near_one(which: str) -> None:
     embedders = find_embedders(BUNDLE / "base")
-    score = subject_score(
+    score = likeness(
         getattr(embedders, which), request_for("cat"), photos_of("luna", "judge"), photos_of("luna", "train")
     )
     assert score == pytest.approx(1.0, abs=0.25)
@@ -73,8 +77,36 @@ def test_what_cannot_be_told_has_no_score() -> None:
     embedders = find_embedders(BUNDLE / "base")
     assert embedders is not None
     photos = photos_of("rex", "train")
-    assert subject_score(embedders.judging, request_for("ink", SubjectKind.STYLE), photos, photos) is None
-    assert subject_score(embedders.judging, request_for("dog"), photos, photos[:1]) is None
+    assert likeness(embedders.judging, request_for("dog"), photos, photos[:1]) is None
+    assert likeness(embedders.judging, request_for("ink", SubjectKind.STYLE), photos, photos, plain=photos) is None
+
+
+@pytest.mark.parametrize("which", ["choosing", "judging"])
+def test_a_style_is_told_from_what_it_shows(which: str) -> None:
+    """Prints of a cat are alike in style to prints of a car and a dog; photos of the very same car and dog are not."""
+    embedder = getattr(find_embedders(BUNDLE / "base"), which)
+    taught, cats = [*photos_of("comet", "train"), *photos_of("rex", "train")], photos_of("luna", "train")
+    score = partial(score_style, embedder, examples=[print_of(photo) for photo in taught], plain=cats)
+    assert score([print_of(photo) for photo in cats]) > 0.6
+    assert score(taught) < 0.25
+
+
+def test_a_style_that_forgets_the_thing_scores_below_one_that_shows_it() -> None:
+    embedders = find_embedders(BUNDLE / "base")
+    assert embedders is not None
+    request, cars = request_for("print", SubjectKind.STYLE), photos_of("comet", "judge")
+    taught = [print_of(photo) for photo in photos_of("luna", "train")]
+    orders = [
+        PictureOrder(prompt=prompt, seed=1) for prompt in ("a car in sks print style", "a frog in sks print style")
+    ]
+    scores = [
+        score_candidate(
+            embedders.choosing, request, Look([order] * len(cars), list(map(print_of, cars)), [], cars), taught
+        )
+        for order in orders
+    ]
+    right, wrong = (score.adherence if score else -1 for score in scores)
+    assert right > wrong == 0
 
 
 def test_a_base_without_embedders_has_none(tmp_path: Path) -> None:

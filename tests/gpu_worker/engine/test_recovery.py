@@ -140,7 +140,7 @@ def let_scores_differ(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def score_of(total: float) -> Score:
     """A score that is only likeness; above 1 that would count no more."""
-    return Score(likeness=total, placed=0, copied=0, repeated=0, drift=0)
+    return Score(likeness=total, adherence=0, copied=0, repeated=0, drift=0)
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
