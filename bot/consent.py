@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from enum import Enum
 from typing import Self
 
 from bot.settings import BotSettings
@@ -17,14 +16,6 @@ WORDS = """\
 - Others can use the model only where I share it."""
 
 
-class Consent(Enum):
-    """How a person who wants something trained stands to the present words."""
-
-    MISSING = "missing"
-    NOW = "agrees with this request"
-    BEFORE = "agreed to an earlier request"
-
-
 @dataclass(frozen=True)
 class ConsentText:
     words: str
@@ -33,6 +24,11 @@ class ConsentText:
     @classmethod
     def of(cls, settings: BotSettings) -> Self:
         return cls(WORDS.format(photos=_how_long(settings.photo_retention_days)))
+
+    @property
+    def mark(self) -> str:
+        """Stands in custom ids for the words that are shown beside them."""
+        return self.digest[:16]
 
     @property
     def digest(self) -> str:

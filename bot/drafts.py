@@ -1,4 +1,4 @@
-"""Trainings that wait for their owner's consent or photos, so that nobody has to type or attach anything twice."""
+"""Trainings that wait for their owner's word or photos, so that nobody has to type or attach anything twice."""
 
 from datetime import timedelta
 from functools import partial
@@ -22,22 +22,34 @@ LOOK_SECONDS = 600.0
 
 
 class DraftGone(UserError):
-    """The photos that waited for consent are deleted."""
+    """The photos that waited for their owner's word are deleted."""
 
 
 class FormGone(UserError):
     """A form whose beginnings are forgotten, or one of an older version."""
 
 
-async def keep_for_consent(services: Services, training: NewTraining) -> None:
+async def keep(
+    services: Services, training: NewTraining, *, agrees: bool = False, in_place_of: str | None = None
+) -> None:
+    """Let a training wait for its owner's word, in place of an earlier draft of theirs.
+
+    `agrees` notes that they agreed to the present words when they sent the photos.
+    """
     async with services.database.write() as session:
+        if agrees:
+            await note_consent(session, services, training.owner_id, training.interaction_id)
+        old = None if in_place_of is None else await take_draft(session, in_place_of, training.owner_id)
         await keep_draft(session, training, services.clock())
+    reach("draft.kept")
+    if old is not None:
+        await delete_photos(services.blobs, old.photos)
 
 
 async def keep_for_form(services: Services, wish: Wish, asker: Asker) -> str:
     """Keep what a person typed until their form brings the photos; returns the draft's id."""
     training = new_training(services, uuid4().hex, wish, asker, photos=())
-    await keep_for_consent(services, training)
+    await keep(services, training)
     return training.job
 
 
@@ -56,8 +68,12 @@ async def wish_of(session: AsyncSession, draft_id: str, owner_id: int) -> Wish:
     )
 
 
-async def accept_draft(services: Services, draft_id: str, owner_id: int, interaction_id: int) -> Job | None:
-    """Begin what waited for consent; None when it has begun already. While something forbids it, the draft waits on.
+async def accept_draft(
+    services: Services, draft_id: str, owner_id: int, interaction_id: int, *, agrees: bool
+) -> Job | None:
+    """Begin what waited, and note consent where it `agrees`; None when it has begun already.
+
+    While something forbids it, the draft waits on.
 
     Raises DraftGone, NameTaken, TrainingActive, QuotaUsedUp.
     """
@@ -68,15 +84,19 @@ async def accept_draft(services: Services, draft_id: str, owner_id: int, interac
             if job is None or job.owner_id != owner_id:
                 raise DraftGone
             return None
-        await note_consent(session, services, owner_id, interaction_id)
+        if agrees:
+            await note_consent(session, services, owner_id, interaction_id)
+            reach("draft.agreed")
         job = await promise(session, services, training)
+    if job.id != training.job:  # the command came twice, and the card of its other coming was pressed before
+        await delete_photos(services.blobs, training.photos)
     reach("draft.promised")
     services.queue.wake()
     return job
 
 
 async def drop_draft(services: Services, draft_id: str, owner_id: int) -> None:
-    """Delete what waits for consent; nothing when it is gone already."""
+    """Delete what waits; nothing when it is gone already."""
     async with services.database.write() as session:
         training = await take_draft(session, draft_id, owner_id)
     if training is not None:
@@ -84,7 +104,7 @@ async def drop_draft(services: Services, draft_id: str, owner_id: int) -> None:
 
 
 async def drop_old_drafts(services: Services) -> None:
-    """Delete the photos of everybody who has not agreed for `DRAFT_LIFE`."""
+    """Delete the photos of everybody who has not said a word for `DRAFT_LIFE`."""
     async with services.database.read() as session:
         old = await drafts_before(session, services.clock() - DRAFT_LIFE)
     for training in old:

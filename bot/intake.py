@@ -1,4 +1,4 @@
-"""Take in a person's photos: count them, fetch them, decode them apart from everything else, and store clean pixels.
+"""Take in a person's photos: count them, fetch them, decode them apart, look them over, and store clean pixels.
 
 Discord's addresses for attachments expire, so photos are fetched at once and never later.
 """
@@ -11,11 +11,14 @@ from dataclasses import dataclass
 import aiohttp
 import discord
 
+from bot.contact_sheet import Sight, draw_sheet, see
 from bot.decode import Problem
 from bot.decode_process import DecodeProcess
+from bot.photo_checks import Advice, advise
 from bot.services import Services
+from storage.bases import native_side
 from storage.blobs import Blobs
-from storage.contract import MAX_PHOTOS, MIN_PHOTOS, photo_key
+from storage.contract import MAX_PHOTOS, MIN_PHOTOS, SubjectKind, photo_key
 from storage.errors import UserError
 from storage.jobs import NewPhoto
 
@@ -51,21 +54,27 @@ Copy = tuple[int, int]
 @dataclass(frozen=True)
 class TakenIn:
     photos: tuple[NewPhoto, ...]
-    copies: tuple[Copy, ...] = ()
+    copies: tuple[Copy, ...]
+    advice: tuple[Advice, ...]
+    """What to do better, by position."""
+    sheet: bytes
+    """A JPEG of what will be trained on."""
 
 
-async def take_in(services: Services, job: str, attachments: Sequence[discord.Attachment]) -> TakenIn:
+async def take_in(
+    services: Services, job: str, attachments: Sequence[discord.Attachment], kind: SubjectKind
+) -> TakenIn:
     """Store clean pixels of the photos under the keys of `job`; when this raises, nothing stays behind.
 
     Raises TooFewPhotos, TooManyPhotos, PhotosRefused.
     """
     check_sizes(attachments, services.settings.max_photo_mb)
-    intake = _Intake(services, job)
+    intake = _Intake(services, job, kind)
     try:
         async with services.decoders, DecodeProcess() as decoder:
             for position, attachment in enumerate(attachments, start=1):
                 await intake.add(position, attachment, decoder)
-        return intake.finish()
+        return await intake.finish()
     except BaseException:
         await delete_photos(services.blobs, intake.photos)
         raise
@@ -93,10 +102,10 @@ async def delete_photos(blobs: Blobs, photos: Sequence[NewPhoto]) -> None:
 class _Intake:
     """One photo after another, so that a single one is in memory at a time."""
 
-    def __init__(self, services: Services, job: str) -> None:
+    def __init__(self, services: Services, job: str, kind: SubjectKind) -> None:
         self.photos: list[NewPhoto] = []
-        self._services = services
-        self._job = job
+        self._services, self._job, self._kind = services, job, kind
+        self._sights: dict[int, Sight] = {}
         self._problems: list[tuple[int, Problem]] = []
         self._copies: list[Copy] = []
         self._seen: dict[str, int] = {}
@@ -117,13 +126,26 @@ class _Intake:
             self._copies.append((position, self._seen[digest]))
             return
         self._seen[digest] = position
-        photo = NewPhoto(key=photo_key(self._job, position), sha256=digest, width=verdict.width, height=verdict.height)
+        sight = self._sights[position] = await asyncio.to_thread(see, png, self._kind)
+        photo = NewPhoto(
+            key=photo_key(self._job, position),
+            sha256=digest,
+            width=verdict.width,
+            height=verdict.height,
+            subject=sight.look.subject,
+        )
         self.photos.append(photo)
         await self._services.blobs.put(photo.key, png, "image/png")
 
-    def finish(self) -> TakenIn:
+    async def finish(self) -> TakenIn:
         if self._problems:
             raise PhotosRefused(self._problems)
         if len(self.photos) < MIN_PHOTOS:
             raise TooFewPhotos(len(self.photos) + len(self._copies), same=len(self._copies))
-        return TakenIn(tuple(self.photos), tuple(self._copies))
+        advice, sheet = await asyncio.to_thread(self._compare)
+        return TakenIn(tuple(self.photos), tuple(self._copies), advice, sheet)
+
+    def _compare(self) -> tuple[tuple[Advice, ...], bytes]:
+        looks = {position: sight.look for position, sight in self._sights.items()}
+        cells = {position: sight.square for position, sight in self._sights.items()}
+        return tuple(advise(looks, native_side(self._services.base))), draw_sheet(cells)

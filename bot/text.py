@@ -11,7 +11,9 @@ from bot.access import NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.drafts import DraftGone, FormGone
+from bot.estimates import Estimate
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
+from bot.photo_checks import Advice, Flaw
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
 from bot.training import ChildAsSubject, InvalidClass
 from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind
@@ -52,6 +54,18 @@ PHOTO_PROBLEMS = {
     Problem.TOO_LARGE: "is too large a file. Save it smaller; JPEG is fine.",
     Problem.GONE: "could not be fetched from Discord. Attach it once more.",
 }
+PHOTO_ADVICE = {
+    Flaw.ALIKE: "{Photos} show nearly the same view: add some from other sides or in another place.",
+    Flaw.NEARLY_SAME: "{Photos} are nearly the same: {keep} for another angle.",
+    Flaw.HEADLESS: "{Photos} {cuts} off the head: leave some room above it.",
+    Flaw.CUT_OFF: "In {photos} the subject runs out of the picture: step back, so that some photos show all of it.",
+    Flaw.DARK: "{Photos} {is} very dark: take {it} again in daylight or with a lamp on.",
+    Flaw.BLOWN_OUT: "{Photos} {is} too bright to show details: turn away from the sun or the lamp.",
+    Flaw.BLURRED: "{Photos} {is} blurred: hold still, tap on the subject to focus, and take {it} again.",
+    Flaw.SMALL: "{Photos} {has} few pixels: send the original, not a preview or a screenshot.",
+}
+ONE = {"is": "is", "it": "it", "has": "has", "cuts": "cuts"}
+SEVERAL = {"is": "are", "it": "them", "has": "have", "cuts": "cut"}
 FAILURES = {
     FailureReason.PHOTOS_MISSING: "The photos were no longer there. Please run `/train` with them again.",
     FailureReason.MODEL_MISSING: "The model's file is no longer there. Please train it again.",
@@ -139,6 +153,35 @@ def copies_left_out(copies: Sequence[tuple[int, int]]) -> str:
     same = [f"photo {copy} is the same picture as photo {original}" for copy, original in copies]
     words = listed(same)
     return f"{words[0].upper()}{words[1:]}, so I use it once."
+
+
+def advice(found: Advice) -> str:
+    """Say what to do better, in a line."""
+    several = len(found.photos) > 1
+    photos = f"photo{'s' if several else ''} {listed([str(number) for number in found.photos])}"
+    return PHOTO_ADVICE[found.flaw].format(
+        photos=photos,
+        Photos=photos.capitalize(),
+        keep="swap one" if len(found.photos) == 2 else "keep one and swap the others",
+        **(SEVERAL if several else ONE),
+    )
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def estimated(estimate: Estimate) -> str:
+    """Say how long a training will take."""
+    gpu = f"{max(1, round(estimate.gpu_seconds))} GPU seconds"
+    guess = "" if estimate.measured else " That is a first guess; I know better once a training has ended here."
+    if not estimate.ahead:
+        return f"It takes about {duration(estimate.seconds)}, {gpu}.{guess}"
+    first = "One training comes" if estimate.ahead == 1 else f"{estimate.ahead} trainings come"
+    return f"{first} first: all in all about {duration(estimate.seconds)}, {gpu} of them for yours.{guess}"
 
 
 def _too_few(error: TooFewPhotos) -> str:

@@ -1,4 +1,4 @@
-"""From what a person typed after /train to a job: checked, its photos taken in, accepted."""
+"""From what a person typed after /train to a training to be: checked, and its photos taken in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.consent import ConsentText
-from bot.intake import Copy, delete_photos, take_in
+from bot.intake import TakenIn, take_in
 from bot.room import check_room
 from bot.services import Services
 from bot.subject_kinds import guess_kind, names_a_child
@@ -101,13 +101,13 @@ async def agreed_already(session: AsyncSession, services: Services, owner_id: in
 
 async def take_in_photos(
     services: Services, wish: Wish, asker: Asker, attachments: Sequence[discord.Attachment]
-) -> tuple[NewTraining, tuple[Copy, ...]]:
+) -> tuple[NewTraining, TakenIn]:
     """Store the photos of a training to be. Raises NoRoom, TooFewPhotos, TooManyPhotos, PhotosRefused."""
     check_room(services)
     job = uuid4().hex
-    taken = await take_in(services, job, attachments)
+    taken = await take_in(services, job, attachments, wish.subject_kind)
     reach("training.photos_stored")
-    return new_training(services, job, wish, asker, taken.photos), taken.copies
+    return new_training(services, job, wish, asker, taken.photos), taken
 
 
 def new_training(services: Services, job: str, wish: Wish, asker: Asker, photos: tuple[NewPhoto, ...]) -> NewTraining:
@@ -127,26 +127,6 @@ def new_training(services: Services, job: str, wish: Wish, asker: Asker, photos:
         seed=wish.seed,
         options=wish.options,
     )
-
-
-async def accept(services: Services, training: NewTraining, *, agrees: bool) -> Job:
-    """Promise the training in one transaction, and consent with it.
-
-    Raises NameTaken, TrainingActive, QuotaUsedUp, InvalidName.
-    """
-    try:
-        async with services.database.write() as session:
-            if agrees:
-                await note_consent(session, services, training.owner_id, training.interaction_id)
-            job = await promise(session, services, training)
-    except UserError:
-        await delete_photos(services.blobs, training.photos)
-        raise
-    if job.id != training.job:  # the same interaction came twice
-        await delete_photos(services.blobs, training.photos)
-    reach("training.promised")
-    services.queue.wake()
-    return job
 
 
 async def promise(session: AsyncSession, services: Services, training: NewTraining) -> Job:

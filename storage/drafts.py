@@ -1,4 +1,4 @@
-"""Trainings that are ready to begin but for their owner's consent, or for the photos that a form is to bring."""
+"""Trainings that are ready to begin but for their owner's word, or for the photos that a form is to bring."""
 
 from collections.abc import Sequence
 from datetime import datetime

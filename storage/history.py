@@ -7,11 +7,23 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.contract import JobKind
 from storage.errors import NotYourJob
 from storage.jobs import queue_place
 from storage.models import model_of
 from storage.quotas import OUTCOME
-from storage.schema import ACTIVE, Charge, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Image, Job, Model
+from storage.schema import (
+    ACTIVE,
+    Charge,
+    Delivery,
+    DeliveryKind,
+    DeliveryProblem,
+    DeliveryState,
+    Image,
+    Job,
+    JobState,
+    Model,
+)
 
 HISTORY = timedelta(days=14)
 """How far back a person's list goes; a job that has not ended is on it however old it is."""
@@ -55,6 +67,17 @@ async def own_job(session: AsyncSession, job_id: str, asker_id: int) -> Job:
 
 async def count_jobs(session: AsyncSession, owner_id: int, at: datetime) -> int:
     return await session.scalar(select(func.count()).select_from(Job).where(_recent(owner_id, at))) or 0
+
+
+async def finished_trainings(session: AsyncSession, base: str, limit: int = 20) -> Sequence[Job]:
+    """Return trainings on this base that came to their end, the newest first."""
+    query = select(Job).where(Job.state == JobState.SUCCEEDED, Job.kind == JobKind.TRAIN, Job.base == base)
+    return (await session.scalars(query.order_by(Job.created_at.desc()).limit(limit))).all()
+
+
+async def count_active_trainings(session: AsyncSession, base: str) -> int:
+    query = select(func.count()).select_from(Job)
+    return await session.scalar(query.where(Job.state.in_(ACTIVE), Job.kind == JobKind.TRAIN, Job.base == base)) or 0
 
 
 async def list_jobs(session: AsyncSession, owner_id: int, at: datetime, offset: int, limit: int) -> list[Entry]:

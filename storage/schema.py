@@ -248,7 +248,7 @@ class Charge(Base):
 
 
 class Draft(Base):
-    """A training that waits for its owner's consent; the photos wait in the blob store."""
+    """A training that waits for its owner's word; the photos wait in the blob store."""
 
     __tablename__ = "drafts"
 

@@ -1,38 +1,34 @@
 """`/train`: learn a subject from a few photos.
 
-The way from here: `learn` below -> `bot.training.accept` -> `storage.jobs.accept_training` -> `bot.outbox` ->
-`gpu_worker.tasks` -> `gpu_worker.engine.training`.
+The way from here: `learn` below -> `bot.views.contact_sheet` -> `bot.drafts.accept_draft` ->
+`storage.jobs.accept_training` -> `bot.outbox` -> `gpu_worker.tasks` -> `gpu_worker.engine.training`.
 """
 
 import random
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot import text
-from bot.cards import answer, post_card
-from bot.consent import Consent, ConsentText
-from bot.drafts import keep_for_consent, keep_for_form
-from bot.replies import withdraw
+from bot.consent import ConsentText
+from bot.drafts import keep, keep_for_form
+from bot.estimates import estimate
 from bot.training import (
     MAX_CLASS_CHARS,
     Asker,
     Wish,
-    accept,
     agreed_already,
     check_may_begin,
     check_wish,
     take_in_photos,
 )
-from bot.views import consent_card
+from bot.views import contact_sheet
+from bot.views.contact_sheet import Offer
 from bot.views.share_button import ShareButton
 from bot.views.train_form import KIND_LABELS, QUALITY_LABELS, TrainForm
 from storage.contract import MAX_SEED, Quality, SubjectKind, TrainingOptions
-from storage.errors import UserError
 from storage.names import MAX_CHARS
 
 if TYPE_CHECKING:
@@ -44,7 +40,7 @@ Photo = discord.Attachment
 
 def register(bot: "Dreambot") -> None:
     bot.tree.add_command(train)
-    bot.add_dynamic_items(consent_card.AgreeButton, consent_card.DeclineButton, ShareButton)
+    bot.add_dynamic_items(contact_sheet.TrainButton, contact_sheet.SwapButton, contact_sheet.CancelButton, ShareButton)
 
 
 @app_commands.command(description="Teach me what something looks like from 3 to 10 photos, and draw it anywhere")
@@ -113,32 +109,37 @@ async def train(
     slots = (photo1, photo2, photo3, photo4, photo5, photo6, photo7, photo8, photo9, photo10)
     photos = [photo for photo in slots if photo is not None]
     if photos:
-        await learn(interaction, wish, photos, Consent.BEFORE if agreed else Consent.MISSING)
+        await learn(interaction, wish, photos)
     else:
         draft = await keep_for_form(services, wish, _asker(interaction))
         await TrainForm(wish, draft, None if agreed else ConsentText.of(services.settings)).open(interaction)
 
 
-async def learn(interaction: Interaction, wish: Wish, photos: Sequence[Photo], consent: Consent) -> None:
-    """Take the photos in; then begin the training, or ask for consent first."""
+async def learn(
+    interaction: Interaction,
+    wish: Wish,
+    photos: Sequence[Photo],
+    *,
+    agrees: bool = False,
+    in_place_of: str | None = None,
+) -> None:
+    """Take the photos in, and show their owner what would be trained on.
+
+    They take the place of an earlier draft, where there is one; `agrees` means to the present words, by this very
+    interaction.
+    """
     services = interaction.client.services
-    await interaction.response.defer(thinking=True, ephemeral=consent is Consent.MISSING)
-    try:
-        async with interaction.client.under_way.remembered(interaction):
-            training, copies = await take_in_photos(services, wish, _asker(interaction), photos)
-            if consent is Consent.MISSING:
-                await keep_for_consent(services, training)
-                words = ConsentText.of(services.settings).words
-                await interaction.edit_original_response(view=consent_card.render(training, words, copies))
-                return
-            job = await accept(services, training, agrees=consent is Consent.NOW)
-    except UserError:
-        if consent is not Consent.MISSING:
-            await withdraw(interaction)
-        raise
-    await post_card(services, job, partial(answer, interaction))
-    if copies:
-        await interaction.followup.send(text.copies_left_out(copies), ephemeral=True)
+    swaps = interaction.message is not None  # the form was opened by a card, which is then shown anew
+    await interaction.response.defer(thinking=not swaps, ephemeral=True)
+    async with interaction.client.under_way.remembered(interaction):
+        training, taken = await take_in_photos(services, wish, _asker(interaction), photos)
+        await keep(services, training, agrees=agrees, in_place_of=in_place_of)
+        async with services.database.read() as session:
+            agreed = await agreed_already(session, services, interaction.user.id)
+            estimated = await estimate(session, training)
+        asks = None if agreed else ConsentText.of(services.settings)
+        card = contact_sheet.render(Offer(training=training, taken=taken, estimate=estimated, asks=asks))
+        await interaction.edit_original_response(view=card.view, attachments=card.files)
 
 
 def _asker(interaction: Interaction) -> Asker:

@@ -20,7 +20,7 @@ PLACES = {"moon": "on the moon", "beach": "at the beach", "forest": "in the fore
 PICTURES_PER_PLACE = 4
 SEED = 7
 JOB_TIMEOUT_SECONDS = 600.0
-CONSENT_BUTTON = "I agree, train"
+CONSENT_BUTTON, TRAIN_BUTTON = "I agree, train", "Train"
 
 
 class MainJobFailed(Exception):
@@ -75,8 +75,8 @@ class Player:
         photos = {f"photo{n}": (path.name, path.read_bytes()) for n, path in enumerate(subject.photos, start=1)}
         began = time.perf_counter()
         shown = await self._slash("train", **{"name": subject.name, "class": subject.class_noun}, **photos, **extra)
-        if CONSENT_BUTTON in str(_answer(shown).components):  # asked once for each person
-            await self.world.act(self.world.ada.click(_answer(shown), label=CONSENT_BUTTON))
+        asked = CONSENT_BUTTON in str(_answer(shown).components)  # once for each person
+        await self.world.act(self.world.ada.click(_answer(shown), label=CONSENT_BUTTON if asked else TRAIN_BUTTON))
         job = await self._finished(JobKind.TRAIN)
         played.train_seconds, played.steps = time.perf_counter() - began, job.steps or 0
         self.say(f"Trained in {played.train_seconds:.0f} s ({played.steps} steps).")

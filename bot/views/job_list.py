@@ -9,10 +9,10 @@ import discord
 from discord import ui
 
 from bot.replies import pressed
-from bot.text import bold, in_line, quote, too_late, why_failed
+from bot.text import bold, duration, in_line, quote, too_late, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
-from bot.views.training_card import STAGES, duration
+from bot.views.training_card import STAGES
 from storage.contract import JobKind, Stage
 from storage.history import HISTORY, Entry, Message
 from storage.models import DELETED_NAME

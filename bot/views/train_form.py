@@ -1,4 +1,4 @@
-"""The form that `/train` opens when no photo is attached: photos, kind, quality and consent."""
+"""The form that `/train` opens when no photo is attached, and that swaps photos: photos, kind, quality and consent."""
 
 import re
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
-from bot.consent import Consent, ConsentText
+from bot.consent import ConsentText
 from bot.drafts import wish_of
 from bot.forms import Form
 from bot.replies import pressed
@@ -36,9 +36,9 @@ QUALITY_LABELS = {
 class TrainForm(Form, template=r"train:(?P<draft>[0-9a-f]{32}):(?P<words>[0-9a-f]{16}|agreed)"):
     def __init__(self, wish: Wish, draft_id: str, words: ConsentText | None) -> None:
         """`words` are None for a person who has agreed to them before."""
-        asked = "agreed" if words is None else words.digest[:16]
+        asked = "agreed" if words is None else words.mark
         super().__init__(title=cut(f"Photos of {wish.name}", TITLE_CHARS), custom_id=f"train:{draft_id}:{asked}")
-        self._wish, self._asks, self._words_are_new = wish, words is not None, False
+        self._wish, self._draft_id, self._asks, self._words_are_new = wish, draft_id, words is not None, False
         self._photos: ui.FileUpload[Any] = ui.FileUpload(
             custom_id="photos", min_values=MIN_PHOTOS, max_values=MAX_PHOTOS
         )
@@ -65,7 +65,7 @@ class TrainForm(Form, template=r"train:(?P<draft>[0-9a-f]{32}):(?P<words>[0-9a-f
             agreed = await agreed_already(session, services, interaction.user.id)
         words = ConsentText.of(services.settings)
         form = cls(wish, match["draft"], None if agreed else words)
-        form._words_are_new = match["words"] != words.digest[:16]
+        form._words_are_new = match["words"] != words.mark
         return form
 
     @pressed
@@ -75,13 +75,9 @@ class TrainForm(Form, template=r"train:(?P<draft>[0-9a-f]{32}):(?P<words>[0-9a-f
         wish = replace(
             self._wish, subject_kind=SubjectKind(self._kind.values[0]), quality=Quality(self._quality.values[0])
         )
-        await learn(interaction, wish, self._photos.values, self._consent())
-
-    def _consent(self) -> Consent:
-        """A tick counts for the words that stood beside it, which may be older than the present ones."""
-        if not self._asks:
-            return Consent.BEFORE
-        return Consent.NOW if self._agrees.value and not self._words_are_new else Consent.MISSING
+        # A tick counts for the words that stood beside it, which may be older than the present ones.
+        agrees = self._asks and self._agrees.value and not self._words_are_new
+        await learn(interaction, wish, self._photos.values, agrees=agrees, in_place_of=self._draft_id)
 
 
 def _options(labels: dict[Any, str], default: str) -> list[discord.SelectOption]:

@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, in_line, plain, too_late, why_failed
+from bot.text import bold, duration, in_line, plain, too_late, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from storage.contract import Quality, Stage
@@ -82,13 +82,6 @@ def sparkline(losses: Sequence[float]) -> str:
     low, high = min(losses), max(losses)
     span = (high - low) or 1
     return "".join(SPARKS[round((loss - low) / span * (len(SPARKS) - 1))] for loss in losses)
-
-
-def duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _state(job: Job, place: int, worker_alive: bool) -> list[str]:

@@ -16,6 +16,7 @@ from storage.schema import Model
 from tests.bot import photos
 from tests.bot.conftest import Restart, World, answer, shown, words
 from tests.bot.made import trained
+from tests.bot.test_train import press
 
 PHOTOS = [(f"{number}.jpg", data) for number, data in enumerate(photos.drawn(3))]
 FILLED: Mapping[str, Any] = {"photos": PHOTOS, "kind": ["object"], "quality": ["fast"]}
@@ -28,7 +29,7 @@ async def train_form(world: World) -> InteractionResult:
 
 
 async def submit(world: World, form: InteractionResult, **more: Any) -> str:
-    return answer(await world.ada.submit_modal(form, {**FILLED, **more}))
+    return answer(await press(world, await world.ada.submit_modal(form, {**FILLED, **more})))
 
 
 async def page_of(world: World, model: Model) -> Any:

@@ -13,7 +13,7 @@ from bot.drafts import DraftGone
 from bot.intake import PhotosRefused, TakenIn, TooFewPhotos, TooManyPhotos, take_in
 from bot.services import Services
 from bot.text import EXPLANATIONS, FAILURES, PHOTO_PROBLEMS, explain
-from storage.contract import FailureReason, photo_key
+from storage.contract import FailureReason, SubjectKind, photo_key
 from storage.errors import UserError
 from tests.bot import photos
 
@@ -37,7 +37,7 @@ async def intake(services: Services, uploads: Sequence[Upload], *, fetch: Any = 
         return bytes(upload.data)
 
     services = replace(services, fetch=fetch or read)
-    return await take_in(services, JOB, cast("Sequence[discord.Attachment]", uploads))
+    return await take_in(services, JOB, cast("Sequence[discord.Attachment]", uploads), SubjectKind.PET)
 
 
 def uploads(files: Sequence[bytes]) -> list[Upload]:

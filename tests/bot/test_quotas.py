@@ -10,7 +10,7 @@ from bot.consent import ConsentText
 from storage.contract import Failed, FailureReason
 from storage.people import record_consent
 from tests.bot import photos
-from tests.bot.conftest import World, answer
+from tests.bot.conftest import World, answer, shown
 from tests.bot.made import drawn, trained
 
 DAY = 24 * 3600
@@ -97,5 +97,5 @@ async def test_a_training_too_many_is_refused_before_its_photos_are_fetched(worl
     assert fetched == []
 
     world.clock.advance(DAY)
-    accepted = await world.ada.slash(world.channel, "train", name="luna", **{"class": "dog"}, **attached)
-    assert "Next in line." in answer(accepted)
+    asked = await world.ada.slash(world.channel, "train", name="luna", **{"class": "dog"}, **attached)
+    assert "Next in line." in answer(await world.ada.click(shown(asked), label="Train"))

@@ -1,5 +1,6 @@
 """/train as people use it: the real command in a simulated Discord, with every way that it can go wrong."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ from typing import Any
 
 import discord
 import pytest
+from PIL import Image
 from redis.asyncio import Redis
 from simcord.actors import MemberActor
 from simcord.backend.errors import OptionError, SetupError
@@ -24,6 +26,7 @@ from storage.redis_client import OUTAGE, connection_pool
 from storage.schema import Consent, Job, JobState, Model, ModelStatus
 from tests.bot import photos
 from tests.bot.conftest import Restart, World, answer, shown, words
+from tests.bot.photo_sets import blurred
 from tests.bot.photos import drawn_photo, encoded
 
 GOOD = photos.drawn(4)
@@ -36,11 +39,22 @@ async def agree(world: World, person: MemberActor) -> None:
         await record_consent(session, person.id, text.version, text.digest, 1, world.clock())
 
 
-async def train(
+async def ask(
     world: World, files: Sequence[bytes], name: str = "rex", class_noun: str = "dog", **options: Any
 ) -> InteractionResult:
+    """Type the command; good photos are answered with the contact sheet."""
     attached = {f"photo{number}": (f"{number}.jpg", data) for number, data in enumerate(files, start=1)}
     return await world.ada.slash(world.channel, "train", name=name, **{"class": class_noun}, **attached, **options)
+
+
+async def train(world: World, files: Sequence[bytes], **typed: Any) -> InteractionResult:
+    """Type the command, and press the button of the contact sheet where there is one."""
+    return await press(world, await ask(world, files, **typed))
+
+
+async def press(world: World, asked: InteractionResult) -> InteractionResult:
+    labels = {part.get("label") for part in _parts(shown(asked).components)}
+    return await world.ada.click(shown(asked), label="Train") if "Train" in labels else asked
 
 
 async def stored(world: World) -> list[str]:
@@ -64,10 +78,10 @@ async def test_accepts_and_shows_the_card(world: World) -> None:
     files = photos.real("dog6")
     result = await train(world, files)
     job = await only_job(world)
-    assert not result.ephemeral
     assert "rex · dog" in answer(result)
     assert "Next in line." in answer(result)
     assert f"{len(files)} photos · pet · good quality" in answer(result)
+    assert "Next in line." in words(world.seen_by(world.ben)[-1])
     assert len(await stored(world)) == len(files)
     assert world.queue.wakes == 1
     assert world.pinged(world.seen_by(world.ben)[-1]) == set()
@@ -115,7 +129,8 @@ async def test_passes_the_options_on(world: World) -> None:
 async def test_works_in_direct_messages(world: World) -> None:
     await agree(world, world.ada)
     attached = {f"photo{number}": (f"{number}.jpg", data) for number, data in enumerate(GOOD, start=1)}
-    await world.ada.user.slash("train", name="rex", **{"class": "dog"}, **attached)
+    asked = await world.ada.user.slash("train", name="rex", **{"class": "dog"}, **attached)
+    await world.ada.user.click(shown(asked), label="Train")
     assert (await only_job(world)).guild_id is None
 
 
@@ -123,7 +138,7 @@ async def test_works_in_direct_messages(world: World) -> None:
 
 
 async def test_asks_for_consent_first_and_keeps_the_photos(world: World, restart: Restart) -> None:
-    asked = await train(world, GOOD)
+    asked = await ask(world, GOOD)
     assert asked.ephemeral
     assert "18 or older" in answer(asked)
     assert await world.active(world.ada) == []
@@ -142,20 +157,20 @@ async def test_asks_again_when_the_words_have_changed(world: World) -> None:
     await agree(world, world.ada)
     settings = world.services.settings.model_copy(update={"photo_retention_days": 7})
     world.bot.services = replace(world.services, settings=settings)
-    asked = await train(world, GOOD)
+    asked = await ask(world, GOOD)
     assert "7 days after" in answer(asked)
     assert await world.active(world.ada) == []
 
 
 async def test_deletes_the_photos_of_who_declines(world: World) -> None:
-    asked = await train(world, GOOD)
-    declined = await world.ada.click(shown(asked), label="No, delete the photos")
+    asked = await ask(world, GOOD)
+    declined = await world.ada.click(shown(asked), label="Cancel")
     assert "Deleted" in answer(declined)
     await nothing_happened(world)
 
 
 async def test_deletes_photos_that_wait_too_long(world: World) -> None:
-    asked = await train(world, GOOD)
+    asked = await ask(world, GOOD)
     await drop_old_drafts(world.services)
     assert len(await stored(world)) == 4
     world.clock.now += DRAFT_LIFE + timedelta(seconds=1)
@@ -166,11 +181,11 @@ async def test_deletes_photos_that_wait_too_long(world: World) -> None:
 
 
 async def test_nobody_agrees_for_another(world: World) -> None:
-    asked = await train(world, GOOD)
+    asked = await ask(world, GOOD)
     assert asked.response is not None
     button = next(part for part in _parts(asked.response.components) if part.get("label") == "I agree, train")
     with pytest.raises(DraftGone):
-        await accept_draft(world.services, button["custom_id"].split(":")[1], world.ben.id, 5)
+        await accept_draft(world.services, button["custom_id"].split(":")[1], world.ben.id, 5, agrees=True)
     await world.ada.click(shown(asked), label="I agree, train")
     assert (await only_job(world)).owner_id == world.ada.id
 
@@ -181,11 +196,108 @@ def _parts(components: Any) -> list[dict[str, Any]]:
     return [components, *_parts(components.get("components", []))]
 
 
+# The contact sheet.
+
+
+async def test_shows_what_will_be_trained_on_first(world: World) -> None:
+    await agree(world, world.ada)
+    files = photos.real("bear_plushie")
+    asked = await ask(world, [*files, encoded(blurred(Image.open(io.BytesIO(files[0])))), files[0]])
+    assert asked.ephemeral
+    assert await world.active(world.ada) == []
+    assert "Photo 6 is blurred: hold still" in answer(asked)
+    assert "Photos 1 and 6 are nearly the same: swap one for another angle." in answer(asked)
+    assert "Photo 7 is the same picture as photo 1" in answer(asked)
+    assert "GPU seconds. That is a first guess" in answer(asked)
+    assert "18 or older" not in answer(asked)
+    (sheet,) = shown(asked).attachments
+    with Image.open(io.BytesIO(await sheet.read())) as picture:
+        assert picture.size == (3 * 248 - 8, 2 * 248 - 8)
+
+
+async def test_good_photos_are_praised(world: World) -> None:
+    asked = await ask(world, photos.real("teapot"))
+    assert "The photos look good to me." in answer(asked)
+
+
+async def test_sends_where_the_subject_is(world: World) -> None:
+    await agree(world, world.ada)
+    await train(world, photos.real("bear_plushie"))
+    request = TrainRequest.model_validate((await only_job(world)).request)
+    assert len(request.crops) == len(request.photos)
+    first = request.crops[0]
+    assert first is not None
+    assert 150 < first.left < 0.42 * 768 < 0.7 * 768 < first.right < 650
+
+
+async def test_the_button_works_after_a_restart_and_gives_one_job(world: World, restart: Restart) -> None:
+    await agree(world, world.ada)
+    asked = await ask(world, GOOD)
+    await restart()
+    assert "Next in line." in answer(await world.ada.click(shown(asked), label="Train"))
+    job = await only_job(world)
+    assert await accept_draft(world.services, job.id, world.ada.id, 5, agrees=False) is None  # a second click
+    assert (await only_job(world)).id == job.id
+
+
+async def test_nobody_trains_without_consent_to_the_present_words(world: World) -> None:
+    """The card was made when there was nothing to agree to."""
+    await agree(world, world.ada)
+    asked = await ask(world, GOOD)
+    settings = world.services.settings.model_copy(update={"photo_retention_days": 7})
+    world.bot.services = replace(world.services, settings=settings)
+    await world.ada.click(shown(asked), label="Train")
+    assert await world.active(world.ada) == []
+    assert "7 days after" in words(world.seen_by(world.ada)[-1])
+    await world.ada.click(world.seen_by(world.ada)[-1], label="I agree, train")
+    assert (await only_job(world)).state is JobState.ACCEPTED
+
+
+async def test_swaps_the_photos(world: World, restart: Restart) -> None:
+    await agree(world, world.ada)
+    asked = await ask(world, [*GOOD, GOOD[1]], steps=50, seed=7)
+    before = await stored(world)
+    await restart()
+    form = await world.ada.click(shown(asked), label="Swap photos")
+    await restart()
+    swapped = {"photos": uploads(photos.drawn(7)[3:]), "kind": ["pet"], "quality": ["fast"]}
+    await world.ada.submit_modal(form, swapped)
+    (card,) = world.seen_by(world.ada)
+    assert "Photo 5 is the same picture" not in words(card)
+    assert len(await stored(world)) == 4
+    assert set(await stored(world)).isdisjoint(before)
+    assert [attachment.filename for attachment in card.attachments] == ["contact-sheet.jpg"]
+    await world.ada.click(card, label="Train")
+    request = TrainRequest.model_validate((await only_job(world)).request)
+    assert (request.options.steps, request.seed, request.quality) == (50, 7, Quality.FAST)
+    assert sorted(request.photos) == await stored(world)
+
+
+async def test_bad_photos_leave_the_card_as_it_was(world: World) -> None:
+    await agree(world, world.ada)
+    asked = await ask(world, GOOD)
+    form = await world.ada.click(shown(asked), label="Swap photos")
+    bad = {"photos": uploads([*GOOD[:2], b"not a picture"]), "kind": ["pet"], "quality": ["good"]}
+    told = await world.ada.submit_modal(form, bad)
+    assert "Photo 3 is not a picture" in answer(told)
+    assert "Next in line." in answer(await world.ada.click(shown(asked), label="Train"))
+
+
+async def test_nothing_is_swapped_once_it_has_begun(world: World) -> None:
+    await agree(world, world.ada)
+    asked = await ask(world, GOOD)
+    form = await world.ada.click(shown(asked), label="Swap photos")
+    await world.ada.click(shown(asked), label="Train")
+    late = await world.ada.submit_modal(form, {"photos": uploads(GOOD), "kind": ["pet"], "quality": ["good"]})
+    assert "I do not know this form any more" in answer(late)
+    assert len(await stored(world)) == 4
+
+
 # The form.
 
 
 async def open_form(world: World, **names: str) -> InteractionResult:
-    return await train(world, [], **names)
+    return await ask(world, [], **names)
 
 
 def uploads(files: Sequence[bytes]) -> list[tuple[str, bytes]]:
@@ -197,8 +309,10 @@ async def test_the_form_trains_with_consent(world: World) -> None:
     assert form.modal is not None
     assert len(form.modal["components"]) == 5
     filled = {"photos": uploads(GOOD), "kind": ["object"], "quality": ["fast"], "agrees": True}
-    result = await world.ada.submit_modal(form, filled)
-    assert "Next in line." in answer(result)
+    asked = await world.ada.submit_modal(form, filled)
+    assert asked.ephemeral
+    assert "18 or older" not in answer(asked)
+    assert "Next in line." in answer(await press(world, asked))
     request = TrainRequest.model_validate((await only_job(world)).request)
     assert (request.subject_kind, request.quality) == (SubjectKind.OBJECT, Quality.FAST)
 
@@ -216,8 +330,8 @@ async def test_the_form_does_not_ask_who_has_agreed(world: World) -> None:
     form = await open_form(world)
     assert form.modal is not None
     assert len(form.modal["components"]) == 3
-    result = await world.ada.submit_modal(form, {"photos": uploads(GOOD), "kind": ["pet"], "quality": ["good"]})
-    assert "Next in line." in answer(result)
+    asked = await world.ada.submit_modal(form, {"photos": uploads(GOOD), "kind": ["pet"], "quality": ["good"]})
+    assert "Next in line." in answer(await press(world, asked))
 
 
 async def test_the_form_takes_three_to_ten_photos(world: World) -> None:
@@ -281,16 +395,10 @@ async def test_takes_a_photo_with_a_wrong_ending_by_its_content(world: World) ->
 
 
 async def test_uses_the_same_picture_once_and_says_so(world: World) -> None:
-    await agree(world, world.ada)
-    result = await train(world, [*GOOD, GOOD[1]])
+    result = await ask(world, [*GOOD, GOOD[1]])
     assert "Photo 5 is the same picture as photo 2, so I use it once." in answer(result)
-    assert len(await stored(world)) == 4
-
-
-async def test_says_so_on_the_consent_card_too(world: World) -> None:
-    result = await train(world, [*GOOD, GOOD[1]])
-    assert "Photo 5 is the same picture as photo 2" in answer(result)
     assert "Your 4 photos wait here" in answer(result)
+    assert len(await stored(world)) == 4
 
 
 async def test_explains_an_address_that_has_expired(world: World) -> None:
@@ -372,7 +480,7 @@ async def test_one_training_at_a_time(world: World) -> None:
 
 
 async def test_a_draft_waits_on_while_another_training_runs(world: World) -> None:
-    first, second = await train(world, GOOD), await train(world, photos.drawn(3), name="luna")
+    first, second = await ask(world, GOOD), await ask(world, photos.drawn(3), name="luna")
     await world.ada.click(shown(first), label="I agree, train")
     refused = await world.ada.click(shown(second), label="I agree, train")
     assert "You have a training under way" in answer(refused)
@@ -394,11 +502,12 @@ async def test_says_when_no_worker_runs(world: World) -> None:
 
 async def test_keeps_the_job_when_the_card_cannot_be_posted(world: World) -> None:
     await agree(world, world.ada)
-    world.env.inject_error("PATCH", "/webhooks/*/messages/@original", status=500, times=None)
-    await train(world, GOOD)
+    asked = await ask(world, GOOD)
+    world.env.inject_error("POST", "/webhooks/*/*", status=500, times=None)
+    await press(world, asked)
     job = await only_job(world)
     await world.deliver()
-    assert "Next in line" not in words(world.channel.last_message)
+    assert world.channel.last_message is None
     await world.deliver(after=20)
     assert "Next in line" in words(world.channel.last_message)
     assert (await world.job(job.id)).state is JobState.ACCEPTED

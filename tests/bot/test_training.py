@@ -6,9 +6,10 @@ from typing import Any, cast
 import discord
 import pytest
 
+from bot.drafts import accept_draft, keep
 from bot.services import Services
 from bot.subject_kinds import guess_kind
-from bot.training import Asker, ChildAsSubject, InvalidClass, accept, check_class, check_wish, take_in_photos
+from bot.training import Asker, ChildAsSubject, InvalidClass, check_class, check_wish, take_in_photos
 from storage.contract import Quality, SubjectKind, TrainingOptions
 from storage.errors import NameProblem
 from storage.jobs import active_jobs
@@ -78,8 +79,10 @@ async def test_one_interaction_is_one_job(services: Services) -> None:
     asker = Asker(id=5, guild_id=None, channel_id=6, interaction_id=7)
     files = cast("list[discord.Attachment]", uploads(photos.drawn(3)))
     (first, _), (second, _) = [await take_in_photos(services, wish, asker, files) for _ in range(2)]
-    jobs = [await accept(services, training, agrees=True) for training in (first, second)]
-    assert [job.id for job in jobs] == [first.job, first.job]
+    for training in (first, second):
+        await keep(services, training, agrees=True)
+    jobs = [await accept_draft(services, training.job, 5, 8, agrees=False) for training in (first, second)]
+    assert [job and job.id for job in jobs] == [first.job, first.job]
     assert await services.blobs.list("photos") == [photo.key for photo in first.photos]
     async with services.database.read() as session:
         assert len(await active_jobs(session, 5)) == 1

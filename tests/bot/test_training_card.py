@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.consent import ConsentText
+from bot.estimates import Estimate
+from bot.intake import TakenIn
+from bot.photo_checks import Advice, Flaw
 from bot.settings import BotSettings
-from bot.text import plain
+from bot.text import duration, plain
 from bot.training import check_wish
-from bot.views import consent_card, training_card
+from bot.views import contact_sheet, training_card
 from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
 from bot.views.share_button import ShareButton
@@ -111,14 +114,25 @@ def test_peoples_words_stay_words(words: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=32), st.integers(min_value=3, max_value=10))
-def test_the_consent_card_fits(name: str, count: int) -> None:
+def test_the_contact_sheet_fits(name: str, count: int) -> None:
     photos = tuple(NewPhoto(key=photo_key(ID, n), sha256="0" * 64, width=9, height=9) for n in range(count))
     training = NewTraining(
         job=ID, model=ID, interaction_id=1, owner_id=1, guild_id=None, channel_id=1, name=name, class_noun="dog",
         subject_kind=SubjectKind.PET, quality=Quality.GOOD, photos=photos, base="demo", seed=1,
     )  # fmt: skip
-    copies = [(position, 1) for position in range(2, 11)]
-    check_message(consent_card.render(training, ConsentText.of(settings()).words, copies))
+    taken = TakenIn(
+        photos=photos,
+        copies=tuple((position, 1) for position in range(2, 11)),
+        advice=tuple(Advice(flaw, tuple(range(1, 11))) for flaw in Flaw),
+        sheet=b"jpeg",
+    )
+    words = ConsentText.of(settings())
+    for asks in (None, words):
+        estimate = Estimate(gpu_seconds=1e6, ahead=10**6, measured=False)
+        check_message(
+            contact_sheet.render(contact_sheet.Offer(training=training, taken=taken, estimate=estimate, asks=asks)).view
+        )
+    check_message(contact_sheet.render_question(training, words))
 
 
 @pytest.mark.parametrize("asks", [True, False])
@@ -144,4 +158,4 @@ def test_the_sparkline(losses: list[float], curve: str) -> None:
     ("seconds", "words"), [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")]
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert training_card.duration(seconds) == words
+    assert duration(seconds) == words

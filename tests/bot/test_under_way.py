@@ -86,7 +86,7 @@ async def test_whom_a_killed_bot_left_waiting_is_told_by_the_next_one(world: Wor
         begin_intake(session, waiting.interaction_id, waiting.token, waiting.at)
     await restart()
     await world.bot.under_way.tell_who_was_left(world.bot)
-    assert "I had to restart before I was done" in words(world.channel.last_message)
+    assert "I had to restart before I was done" in words(world.seen_by(world.ada)[-1])
     assert await intakes(world) == []
 
 

@@ -180,6 +180,7 @@ async def ask_train(house: House, number: int, *, agreed: bool = True) -> Job:
         owner,
         channel,
         lambda: people.train(owner, channel, f"rex{number}", f"dog {_letters(number)}", house.photos(), options),
+        presses=True,
     )
 
 
@@ -189,7 +190,9 @@ async def ask_imagine(house: House, number: int) -> Job:
     return await _ask(house, owner, channel, lambda: people.imagine(owner, channel, "a dog on the moon", options))
 
 
-async def _ask(house: House, owner: int, channel: int, ask: Callable[[], dict[str, Any]]) -> Job:
+async def _ask(
+    house: House, owner: int, channel: int, ask: Callable[[], dict[str, Any]], *, presses: bool = False
+) -> Job:
     """Ask until the bot promises: a person whose command stays unanswered gives it anew. Returns the job's row."""
     deadline = time.monotonic() + 6 * ROW_SECONDS
     found: Job | None = None
@@ -203,30 +206,33 @@ async def _ask(house: House, owner: int, channel: int, ask: Callable[[], dict[st
     while time.monotonic() < deadline:
         await house.act(ask())
         bot = house.bot.pid
-        await _agree(house, owner, channel)
+        if presses:
+            await _press_train(house, owner, channel, bot)
         await until(promised, ROW_SECONDS)
         if found is not None:
             return found
     raise TimeoutError(f"the bot never took the job of {owner}")
 
 
-async def _agree(house: House, owner: int, channel: int) -> None:
-    """Press the button of the terms where a newcomer is shown them."""
-    if owner < people.FIRST_NEWCOMER:
-        return
-    for _ in range(100):
-        for message in await house.messages():
-            if message["channel"] == str(channel) and (button := _button(message["components"], ":agree")):
+async def _press_train(house: House, owner: int, channel: int, bot: int | None) -> None:
+    """Press the button of the newest card that shows what would be trained on, unless the bot dies before it comes."""
+
+    async def pressed() -> bool:
+        for message in reversed(await house.messages()):
+            button = _button(message["components"], (":agree", ":train"))
+            if message["channel"] == str(channel) and button:
                 await house.act(people.press(owner, channel, message, button))
-                return
-        await asyncio.sleep(LOOK_SECONDS)
+                return True
+        return house.bot.pid != bot
+
+    await until(pressed, ROW_SECONDS)
 
 
-def _button(components: Sequence[dict[str, Any]], ending: str) -> str | None:
+def _button(components: Sequence[dict[str, Any]], endings: tuple[str, ...]) -> str | None:
     for component in components:
-        if str(component.get("custom_id", "")).endswith(ending):
+        if str(component.get("custom_id", "")).endswith(endings):
             return str(component["custom_id"])
-        if inner := _button(component.get("components", []), ending):
+        if inner := _button(component.get("components", []), endings):
             return inner
     return None
 

@@ -37,7 +37,7 @@ OFTEN = {
 
 PROVOKED = {
     "cancel.asked": "cancel",
-    "draft.promised": "newcomer",
+    "draft.agreed": "newcomer",
     "outbox.cancel_told": "cancel",
     "photos.deleted": "restart",
     "reconcile.mended": "worker dies",

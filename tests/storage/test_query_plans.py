@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.contract import JobKind
 from storage.database import Database
 from storage.deliveries import due_deliveries, find_delivery, touch_waiting_cards
-from storage.history import list_jobs
+from storage.history import count_active_trainings, finished_trainings, list_jobs
 from storage.jobs import accept_imagining, accept_training, active_jobs, apply_event, pictures_of, queue_place
 from storage.leftovers import awaited_photos, forget_prompts, prune_inbox, ready_models, unreferenced
 from storage.models import delete_model, find_model, own_models, server_models, usable_models
@@ -47,6 +47,8 @@ OFTEN: dict[str, Work] = {
     "a server's gallery": lambda session: server_models(session, GUILD, 0, 10),
     "a person's list": lambda session: list_jobs(session, ANN, NOW, 0, 10),
     "a person's active jobs": lambda session: active_jobs(session, ANN),
+    "how long trainings take": lambda session: finished_trainings(session, "demo"),
+    "how many trainings come first": lambda session: count_active_trainings(session, "demo"),
     "a quota": lambda session: used(session, ANN, JobKind.IMAGINE, NOW),
     "a job's pictures": lambda session: pictures_of(session, NOBODY),
     "a job's card": lambda session: find_delivery(session, NOBODY, DeliveryKind.CARD),

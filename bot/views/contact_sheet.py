@@ -1,0 +1,175 @@
+"""What a person sees before a training begins: the squares that will be trained on, advice, the estimate, and a choice.
+
+Where consent is missing the card carries its words, and the button agrees to them.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import discord
+from discord import ui
+
+from bot.cards import post_card
+from bot.consent import ConsentText
+from bot.drafts import DRAFT_LIFE, DraftGone, FormGone, accept_draft, drop_draft, wish_of
+from bot.estimates import Estimate
+from bot.intake import TakenIn
+from bot.replies import pressed
+from bot.text import advice, bold, copies_left_out, estimated, plain
+from bot.training import agreed_already
+from bot.views.rendered import Rendered
+from bot.views.train_form import TrainForm
+from storage.drafts import find_draft
+from storage.jobs import NewTraining
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
+
+SHEET = "contact-sheet.jpg"
+MOST_ADVICE = 4
+NOTE = "Each square is trained on, mirrored as well, and closer up as its frame shows."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A training that waits for its owner's word."""
+
+    training: NewTraining
+    taken: TakenIn
+    estimate: Estimate
+    asks: ConsentText | None
+    """The words to agree to, for somebody who has not yet."""
+
+
+def render(offer: Offer) -> Rendered:
+    training, taken = offer.training, offer.taken
+    file = discord.File(io.BytesIO(taken.sheet), SHEET)
+    alt = f"{len(training.photos)} photos, numbered, each as the square that will be trained on"
+    hours = DRAFT_LIFE.total_seconds() / 3600
+    notes = [NOTE, f"Your {len(training.photos)} photos wait here for {hours:g} hours; then they are deleted."]
+    if taken.copies:
+        notes.append(copies_left_out(taken.copies))
+    said = [f"- {advice(found)}" for found in taken.advice[:MOST_ADVICE]] or ["The photos look good to me."]
+    parts: list[ui.Item[Any]] = [
+        ui.TextDisplay(f"### {plain(training.name)} · {plain(training.class_noun)}"),
+        ui.MediaGallery(discord.MediaGalleryItem(file, description=alt)),
+        ui.TextDisplay("\n".join(said)),
+        ui.TextDisplay(estimated(offer.estimate)),
+        *_consent(training, offer.asks),
+        ui.TextDisplay("\n".join(f"-# {note}" for note in notes)),
+        _choice(training.job, offer.asks),
+    ]
+    return Rendered(_layout(*parts), [file])
+
+
+def render_question(training: NewTraining, words: ConsentText) -> ui.LayoutView:
+    """Ask for consent alone, of somebody whose card was made before these words."""
+    return _layout(*_consent(training, words), _choice(training.job, words))
+
+
+def _consent(training: NewTraining, words: ConsentText | None) -> Sequence[ui.Item[Any]]:
+    if words is None:
+        return []
+    return [ui.Separator(), ui.TextDisplay(f"### Before I learn {bold(training.name)}\n{words.words}")]
+
+
+def _choice(draft_id: str, asks: ConsentText | None) -> ui.ActionRow[Any]:
+    mark = None if asks is None else asks.mark
+    return ui.ActionRow(TrainButton(draft_id, mark), SwapButton(draft_id), CancelButton(draft_id))
+
+
+def _layout(*parts: ui.Item[Any]) -> ui.LayoutView:
+    layout = ui.LayoutView(timeout=None)
+    layout.add_item(ui.Container(*parts, accent_colour=discord.Colour.blurple()))
+    return layout
+
+
+async def _close(interaction: discord.Interaction[Any], words: str) -> None:
+    """Let the words stand where the card was."""
+    await interaction.edit_original_response(view=_layout(ui.TextDisplay(words)), attachments=[])
+
+
+class TrainButton(
+    ui.DynamicItem[ui.Button[Any]],
+    template=r"draft:(?P<id>[0-9a-f]{32}):(?:(?P<mark>[0-9a-f]{16}):)?(?:agree|train)",
+):
+    def __init__(self, draft_id: str, mark: str | None) -> None:
+        """`mark` is of the words that the card asks to agree to, None where it asks nothing."""
+        label, what = ("Train", "train") if mark is None else ("I agree, train", f"{mark}:agree")
+        super().__init__(
+            ui.Button(label=label, style=discord.ButtonStyle.success, custom_id=f"draft:{draft_id}:{what}")
+        )
+        self.draft_id, self.mark = draft_id, mark
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["id"], match["mark"])
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        services, owner_id = interaction.client.services, interaction.user.id
+        await interaction.response.defer()
+        words = ConsentText.of(services.settings)
+        agrees = self.mark == words.mark
+        async with services.database.read() as session:
+            draft = await find_draft(session, self.draft_id, owner_id)
+            agreed = agrees or await agreed_already(session, services, owner_id)
+        if draft is not None and not agreed:  # the words have changed since
+            await interaction.edit_original_response(view=render_question(draft, words), attachments=[])
+            return
+        job = await accept_draft(services, self.draft_id, owner_id, interaction.id, agrees=agrees)
+        await _close(interaction, "Thank you. The training is under way.")
+
+        async def send(card: Rendered) -> discord.Message:
+            return await interaction.followup.send(view=card.view, files=card.files, wait=True)
+
+        if job is not None:
+            await post_card(services, job, send)
+
+
+class SwapButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a-f]{32}):swap"):
+    """Open the form again; what it brings takes the place of these photos."""
+
+    def __init__(self, draft_id: str) -> None:
+        super().__init__(ui.Button(label="Swap photos", custom_id=f"draft:{draft_id}:swap"))
+        self.draft_id = draft_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["id"])
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        services = interaction.client.services
+        try:
+            async with services.database.read() as session:
+                wish = await wish_of(session, self.draft_id, interaction.user.id)
+                agreed = await agreed_already(session, services, interaction.user.id)
+        except FormGone:
+            raise DraftGone from None
+        await TrainForm(wish, self.draft_id, None if agreed else ConsentText.of(services.settings)).open(interaction)
+
+
+class CancelButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a-f]{32}):decline"):
+    def __init__(self, draft_id: str) -> None:
+        super().__init__(ui.Button(label="Cancel", custom_id=f"draft:{draft_id}:decline"))
+        self.draft_id = draft_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["id"])
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        await interaction.response.defer()
+        await drop_draft(interaction.client.services, self.draft_id, interaction.user.id)
+        await _close(interaction, "Deleted. Nothing was trained.")
