@@ -20,7 +20,9 @@ Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
 
 def names() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]) if not module.name.startswith("_"))
+    """Return the benchmarks' names; what `_` and `peer_` begin is part of others."""
+    found = [module.name for module in pkgutil.iter_modules([str(FOLDER)])]
+    return sorted(name for name in found if not name.startswith(("_", "peer_")))
 
 
 def measure(name: str) -> dict[str, Value]:
