@@ -1,7 +1,7 @@
-"""A style, learned from ten pictures: how alike what is drawn in it is to them, and whether it shows what was asked.
+"""A style, learned from a few pictures: how alike what is drawn in it is to them, and whether it shows what was asked.
 
-The style is a two-ink print that is made here from photos of different subjects: dark blue dots on cream. What is
-judged are things that the style was not taught with, by the embedder that chose nothing.
+The style is a wash of two colours that is laid over photos of different subjects here: plum in the shadows, peach in
+the light. What is judged are things that the style was not taught with, by the embedder that chose nothing.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image, ImageOps
 
@@ -28,38 +27,33 @@ from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, draw
 from gpu_worker.engine.training_job import train
 from gpu_worker.prompts import style_prompts, with_article
-from storage.contract import Quality, SubjectKind, TrainingOptions, TrainRequest
+from storage.contract import MAX_PHOTOS, Quality, SubjectKind, TrainingOptions, TrainRequest
 
-NOUN = "print"
-INK, PAPER = (28, 42, 120), (250, 240, 214)
-SIDE, DOT = 256, 8
-TAUGHT_PER_SUBJECT = 4
-EXAMPLES = 10
-THINGS = ("dog", "cat", "lion", "robot")
+NOUN = "wash"
+SHADOW, LIGHT = (90, 20, 110), (255, 225, 160)
+SIDE, COVER = 256, 0.7
+SUBJECTS = Path(__file__).parent / "subjects"
+TAUGHT_PER_SUBJECT = 2
+THINGS = ("lion", "bear", "robot", "penguin")
+"""None of them is among the examples."""
 PICTURES_PER_THING = 4
 FIRST_SEED = 60_000
 
 
-def print_of(photo: Image.Image) -> Image.Image:
-    """Print a photo in one ink, with a screen of dots that are the larger the darker it is."""
-    grey = ImageOps.autocontrast(ImageOps.fit(photo, (SIDE, SIDE)).convert("L"))
-    darkness = 1 - np.asarray(grey, dtype=np.float32) / 255
-    y, x = np.mgrid[:SIDE, :SIDE]
-    screen = (np.cos(2 * np.pi * (x + y) / DOT) + np.cos(2 * np.pi * (x - y) / DOT)) / 4 + 0.5
-    cover = np.clip((darkness - screen) * 6 + 0.5, 0, 1)[..., None]
-    return Image.fromarray((cover * np.array(INK) + (1 - cover) * np.array(PAPER)).astype(np.uint8))
+def washed(photo: Image.Image) -> Image.Image:
+    """Lay the wash over a photo: its light and dark stay, most of its colours go."""
+    fitted = ImageOps.fit(photo, (SIDE, SIDE))
+    wash = ImageOps.colorize(ImageOps.autocontrast(fitted.convert("L")), black=SHADOW, white=LIGHT)
+    return Image.blend(fitted, wash, COVER)
 
 
 def examples(folder: Path) -> tuple[Path, ...]:
-    """Write ten prints of photos of the sample subjects; returns where they are."""
-    photos = [
-        photo
-        for subject in ("comet", "luna", "rex")
-        for photo in load_subject(BUNDLE / "photos" / subject).photos[:TAUGHT_PER_SUBJECT]
-    ]
-    paths = tuple(folder / f"{number}.png" for number in range(EXAMPLES))
+    """Write washed copies of two photos of every subject that there is; returns where they are."""
+    subjects = sorted(path.parent for folder in (BUNDLE / "photos", SUBJECTS) for path in folder.glob("*/class.txt"))
+    photos = [photo for subject in subjects for photo in load_subject(subject).photos[:TAUGHT_PER_SUBJECT]]
+    paths = tuple(folder / f"{number}.png" for number in range(min(len(photos), MAX_PHOTOS)))
     for path, photo in zip(paths, photos, strict=False):
-        print_of(photo).save(path)
+        washed(photo).save(path)
     return paths
 
 
@@ -136,7 +130,10 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "torch": torch.__version__,
             "base": model.base.digest[:16],
             "sizes": {"examples": len(photos), "pictures": len(THINGS) * PICTURES_PER_THING},
-            "base_adherence": adherence(judge, plain),
+            "adherence_of": {
+                "base": adherence(judge, plain),
+                "base_washed": adherence(judge, [washed(picture) for picture in plain]),
+            },
             "runs": runs,
         }
     )

@@ -22,6 +22,10 @@ SCENES = (
 """Places for sample pictures and scene prompts; any base of the family knows them."""
 
 
+THINGS = ("dog", "cat", "car", "house", "tree", "bird", "person", "boat")
+"""What a style should leave as it is where it is not asked for."""
+
+
 def with_article(noun: str) -> str:
     """Put the right indefinite article before a noun: a dog, an elephant, a unicorn, an hourglass."""
     return f"an {noun}" if _VOWEL_SOUND.match(noun) else f"a {noun}"
@@ -43,9 +47,12 @@ def class_prompt(class_noun: str, kind: SubjectKind) -> str:
 
 
 def class_prompts(class_noun: str, kind: SubjectKind) -> tuple[str, ...]:
-    """Return the prompts that class images are drawn for: the plain one, then members of the class in many places."""
+    """Return the prompts that class images are drawn for: the plain one, then members of the class in many places.
+
+    For a style these are things in no particular style.
+    """
     if kind is SubjectKind.STYLE:
-        return (class_prompt(class_noun, kind),)
+        return (class_prompt(class_noun, kind), *(f"a picture of {with_article(thing)}" for thing in THINGS))
     return (class_prompt(class_noun, kind), *(f"{with_article(class_noun)} {scene}" for scene in SCENES))
 
 

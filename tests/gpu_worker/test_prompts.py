@@ -36,5 +36,5 @@ def test_class_images_show_the_class_alone_and_in_every_scene() -> None:
 
 def test_a_style_is_taught_and_called_as_a_style() -> None:
     assert instance_prompts("sks", "ink", SubjectKind.STYLE) == ("a picture in sks ink style",)
-    assert class_prompts("ink", SubjectKind.STYLE) == ("a picture in ink style",)
+    assert class_prompts("ink", SubjectKind.STYLE)[:2] == ("a picture in ink style", "a picture of a dog")
     assert style_prompts("sks", "ink", ["owl", "cat"]) == ["an owl in sks ink style", "a cat in sks ink style"]

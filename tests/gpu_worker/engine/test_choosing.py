@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.style import print_of
+from benchmarks.style import washed
 from gpu_worker.engine.choosing import CHOOSING, JUDGING, Look, Score, find_embedders, likeness, score_candidate
 from gpu_worker.engine.fidelity import score_style
 from gpu_worker.engine.photos import load_photos
@@ -83,26 +83,22 @@ def test_what_cannot_be_told_has_no_score() -> None:
 
 @pytest.mark.parametrize("which", ["choosing", "judging"])
 def test_a_style_is_told_from_what_it_shows(which: str) -> None:
-    """Prints of a cat are alike in style to prints of a car and a dog; photos of the very same car and dog are not."""
+    """A washed cat is alike in style to a washed car and dog; photos of the very same car and dog are not."""
     embedder = getattr(find_embedders(BUNDLE / "base"), which)
     taught, cats = [*photos_of("comet", "train"), *photos_of("rex", "train")], photos_of("luna", "train")
-    score = partial(score_style, embedder, examples=[print_of(photo) for photo in taught], plain=cats)
-    assert score([print_of(photo) for photo in cats]) > 0.6
+    score = partial(score_style, embedder, examples=[washed(photo) for photo in taught], plain=cats)
+    assert score([washed(photo) for photo in cats]) > 0.6
     assert score(taught) < 0.25
 
 
 def test_a_style_that_forgets_the_thing_scores_below_one_that_shows_it() -> None:
     embedders = find_embedders(BUNDLE / "base")
     assert embedders is not None
-    request, cars = request_for("print", SubjectKind.STYLE), photos_of("comet", "judge")
-    taught = [print_of(photo) for photo in photos_of("luna", "train")]
-    orders = [
-        PictureOrder(prompt=prompt, seed=1) for prompt in ("a car in sks print style", "a frog in sks print style")
-    ]
+    request, cars = request_for("wash", SubjectKind.STYLE), photos_of("comet", "judge")
+    taught = [washed(photo) for photo in photos_of("luna", "train")]
+    orders = [PictureOrder(prompt=prompt, seed=1) for prompt in ("a car in sks wash style", "a frog in sks wash style")]
     scores = [
-        score_candidate(
-            embedders.choosing, request, Look([order] * len(cars), list(map(print_of, cars)), [], cars), taught
-        )
+        score_candidate(embedders.choosing, request, Look([order] * len(cars), cars, [], cars), taught)
         for order in orders
     ]
     right, wrong = (score.adherence if score else -1 for score in scores)
