@@ -46,6 +46,11 @@ def test_finds_the_face(astronaut: Pixels) -> None:
     assert overlap(face, Box(left=177, top=66, right=272, bottom=161)) > 0.7
 
 
+def test_sees_few_faces_where_there_are_none() -> None:
+    photos = [photo for subject in ("cat2", "dog", "teapot", "wolf_plushie") for photo in photos_of(subject)]
+    assert sum(largest_face(pixels(photo)) is not None for photo in photos) <= 1
+
+
 def test_no_crop_cuts_a_head_off(astronaut: Pixels) -> None:
     """In a wide photo with her at its left end, where squares out of the middle would."""
     wide = np.concatenate([astronaut, np.full((512, 700, 3), 90, np.uint8)], axis=1)
