@@ -3,7 +3,7 @@
     python -m tools.screenshots --out docs/images
 
 The main job plays by itself first (card in progress, result, pictures); then the visitor types `/train`, opens its
-form, and draws a picture.
+form, is shown what would be trained on, and draws a picture.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from PIL import Image, ImageFilter
 from playwright.sync_api import Page, expect, sync_playwright
 
 CHROMIUM_FLAGS = [
@@ -117,7 +118,7 @@ class Visitor:
         self.page.wait_for_timeout(2000)
 
 
-def visit(playing: Playground, page: Page, out: Path, subject: str) -> None:
+def visit(playing: Playground, page: Page, out: Path, folder: Path, subject: str) -> None:
     visitor = Visitor(page, out)
     page.goto(playing.wait_for(r"http://127\.0\.0\.1:\d+/#[\w-]+", 60).group(0))
     photos = sorted((PHOTOS / "luna" / "train").iterdir())
@@ -140,8 +141,13 @@ def visit(playing: Playground, page: Page, out: Path, subject: str) -> None:
     visitor.fill("name", "luna")
     visitor.fill("class", "cat")
     visitor.send()
-    page.locator("#modal-root input[type=file]").first.set_input_files(photos)
+    page.locator("#modal-root input[type=file]").first.set_input_files([*photos, blurred(photos[2], folder)])
     visitor.shoot("train-form")
+    page.locator("#modal-root button[type=submit]").click()
+    page.locator("#channel-timeline img[alt*='numbered']").wait_for(timeout=60_000)
+    visitor.to_latest()
+    visitor.to_message("luna · cat")
+    visitor.shoot("contact-sheet")
     visitor.begin_anew()
     visitor.begin_command("imagine")
     visitor.fill("prompt", f"{subject} on the moon")
@@ -151,6 +157,14 @@ def visit(playing: Playground, page: Page, out: Path, subject: str) -> None:
     page.wait_for_timeout(15_000)
     visitor.to_latest()
     visitor.shoot("imagine")
+
+
+def blurred(photo: Path, folder: Path) -> Path:
+    """Leave a blurred copy of the photo for the visitor to send by mistake."""
+    copy = folder / "blurred.jpg"
+    with Image.open(photo) as picture:
+        picture.filter(ImageFilter.GaussianBlur(5)).save(copy)
+    return copy
 
 
 def main() -> int:
@@ -167,7 +181,7 @@ def main() -> int:
     with playground(options.folder) as playing, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport=VIEWPORT)  # type: ignore[arg-type]
-        visit(playing, page, options.out, options.subject)
+        visit(playing, page, options.out, options.folder, options.subject)
         browser.close()
     return 0
 
