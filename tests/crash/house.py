@@ -39,6 +39,9 @@ START_SECONDS = 180.0
 WORKERS = 2
 FIRST_CHANNEL = 500_000
 PHOTOS = 3
+_opening = asyncio.Lock()
+"""One database at a time is brought up to date in this process: Alembic keeps the one that it is at in a global."""
+
 LOOK_SECONDS = 0.05
 
 
@@ -205,7 +208,8 @@ async def open_house(
     async with contextlib.AsyncExitStack() as stack:
         queue = await stack.enter_async_context(Redis.from_url(redis_url))
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        database = await stack.enter_async_context(await Database.open(for_bot["DATABASE_URL"]))
+        async with _opening:
+            database = await stack.enter_async_context(await Database.open(for_bot["DATABASE_URL"]))
         await _agree(database)
         processes = await stack.enter_async_context(contextlib.AsyncExitStack())
         house = House(
