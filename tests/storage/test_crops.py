@@ -1,8 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from storage.contract import Box
+from storage.contract import Box, TrainRequest
 from storage.crops import CLOSEST, squares
 
 sides = st.integers(min_value=16, max_value=4000)
@@ -64,3 +65,15 @@ def test_without_a_subject_the_middle_is_it(size: tuple[int, int]) -> None:
     assert [square.left for square in wide] == [(width - side) * at for at in (0.5, 0.25, 0.75)]
     assert [square.top for square in wide] == [(height - side) * at for at in (0.5, 0.25, 0.75)]
     assert {round(square.side, 6) for square in near} == {round(side * 0.88, 6)}
+
+
+def test_a_request_has_a_crop_for_each_photo_or_none_at_all() -> None:
+    body = {
+        "job": "a" * 32, "attempt": 1, "model": "b" * 32, "base": "demo", "identifier": "sks", "class_noun": "dog",
+        "subject_kind": "pet", "quality": "fast", "photos": ["p/1", "p/2", "p/3"], "seed": 1,
+    }  # fmt: skip
+    assert TrainRequest.model_validate(body).crops == ()
+    box = {"left": 0, "top": 0, "right": 5, "bottom": 5}
+    assert TrainRequest.model_validate({**body, "crops": [box, None, None]}).crops[1:] == (None, None)
+    with pytest.raises(ValidationError, match="2 crops for 3 photos"):
+        TrainRequest.model_validate({**body, "crops": [box, box]})

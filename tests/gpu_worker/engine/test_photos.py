@@ -1,8 +1,14 @@
+from pathlib import Path
+
+import pytest
 import torch
 from PIL import Image
 
-from gpu_worker.engine.photos import to_image, to_pixels, views_of
-from storage.contract import Box
+from gpu_worker import pipe
+from gpu_worker.engine import training_job
+from gpu_worker.engine.photos import load_photos, to_image, to_pixels, views_of
+from gpu_worker.engine.resident import Resident
+from storage.contract import Box, Quality, SubjectKind, TrainRequest
 
 
 def test_nothing_is_squeezed() -> None:
@@ -35,3 +41,28 @@ def test_half_of_the_views_are_mirrored() -> None:
 def test_pixels_survive_the_way_there_and_back() -> None:
     photo = Image.radial_gradient("L").resize((8, 8)).convert("RGB")
     assert to_image(to_pixels(photo) / 2 + 0.5).tobytes() == photo.tobytes()
+
+
+def test_a_training_sees_its_photos_around_their_subjects(
+    model: Resident, photos: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops = (Box(left=0, top=40, right=20, bottom=60), None, Box(left=60, top=5, right=75, bottom=30))
+    request = TrainRequest(
+        job="a" * 32, attempt=1, model="b" * 32, base="tiny", identifier="sks", class_noun="dog",
+        subject_kind=SubjectKind.PET, quality=Quality.FAST, photos=("p/a/0", "p/a/1", "p/a/2"),
+        crops=crops, seed=3,
+    )  # fmt: skip
+    seen: list[torch.Tensor] = []
+
+    def note(views: torch.Tensor, model: Resident) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(views)
+        return model.base.encode_images(views)
+
+    monkeypatch.setattr(training_job, "_encode_views", note)
+    work = training_job.train(model, pipe.Train(request=request, photos=photos, folder=tmp_path), tmp_path)
+    while len(seen) < 3:
+        next(work)
+    work.close()
+    for views, photo, crop in zip(seen, load_photos(photos), crops, strict=True):
+        assert torch.equal(views, views_of(photo, model.base.resolution, crop))
+    assert not torch.equal(seen[0], views_of(load_photos(photos)[0], model.base.resolution))
