@@ -29,16 +29,15 @@ _BASE_VERSION = {Family.SD1: "sd_v1", Family.SD2: "sd_v2"}
 
 def save_kohya(path: Path, adapter: AdapterFile, base: BaseModel, recipe: Recipe, photos: int, seed: int) -> None:
     """Write `adapter` in the kohya layout, in fp16, with its trigger phrase and hashes in the header."""
-    tensors = kohya_tensors(adapter, base)
-    write_tensors(path, tensors, _header(adapter, base, recipe, photos, seed) | _hashes(tensors))
+    tensors = kohya_tensors(adapter)
+    write_tensors(path, tensors, _header(adapter, base, recipe, photos, seed) | _word(adapter, base) | _hashes(tensors))
 
 
-def kohya_tensors(adapter: AdapterFile, base: BaseModel) -> dict[str, Tensor]:
+def kohya_tensors(adapter: AdapterFile) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, (down, up) in adapter.weights.items():
         if name == WORD_LAYER:
-            tensors |= _bundled_word(adapter.header.identifier, down, up, base)
-            continue
+            continue  # see `_word`
         flat = kohya_name(name)
         tensors[f"{flat}.lora_down.weight"] = down.to("cpu", torch.float16).contiguous()
         kernel = [1] * (down.dim() - 2)  # the up part of a convolution is a 1x1 convolution
@@ -47,10 +46,18 @@ def kohya_tensors(adapter: AdapterFile, base: BaseModel) -> dict[str, Tensor]:
     return tensors
 
 
-def _bundled_word(identifier: str, down: Tensor, up: Tensor, base: BaseModel) -> dict[str, Tensor]:
-    """Return the identifier's learned vector [1, d] as an embedding that comes with the LoRA, as A1111 reads it."""
+def _word(adapter: AdapterFile, base: BaseModel) -> dict[str, str]:
+    """Return the identifier's learned vector as a header entry, if it has one.
+
+    In the header, because diffusers refuses a file with any tensor that is no LoRA as a whole. Without it the LoRA loads
+    everywhere but is less like the subject; with it, the row of the token embedding that the entry names is set.
+    """
+    if WORD_LAYER not in adapter.weights:
+        return {}
+    down, up = adapter.weights[WORD_LAYER]
     vector = base.vector_of(int(down[0].argmax())) + up[:, 0].to(base.device)
-    return {f"bundle_emb.{identifier}.string_to_param.*": vector[None].to("cpu", torch.float16)}
+    values = [round(value, 5) for value in vector.tolist()]
+    return {"dreambot.word": json.dumps({"token": adapter.header.identifier, "vector": values})}
 
 
 def kohya_name(layer: str) -> str:
