@@ -49,8 +49,8 @@ def kohya_tensors(adapter: AdapterFile) -> dict[str, Tensor]:
 def _word(adapter: AdapterFile, base: BaseModel) -> dict[str, str]:
     """Return the identifier's learned vector as a header entry, if it has one.
 
-    In the header, because diffusers refuses a file with any tensor that is no LoRA as a whole. Without it the LoRA loads
-    everywhere but is less like the subject; with it, the row of the token embedding that the entry names is set.
+    In the header, because diffusers refuses a file in which any tensor is no LoRA. Without the entry the LoRA loads
+    everywhere but is less like the subject; with it, one sets the row of the token embedding that it names.
     """
     if WORD_LAYER not in adapter.weights:
         return {}
