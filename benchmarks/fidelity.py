@@ -50,12 +50,12 @@ TUNING_SUBJECTS = ("bolt", "moss")
 QUICK_SUBJECTS, FULL_SEEDS = 2, 3
 ABLATION_SUBJECTS = 2
 
-RATES = (5e-4, 2e-3, 6e-3, 2e-2)
-"""From the example's own default to above ours."""
+RATES = (5e-4, 1e-3, 2e-3, 6e-3)
+"""From the example's own default to ours."""
 LENGTHS = (120, 240)
 """Steps of 4 photos: half of what ours takes for six photos, and as much."""
-TUNED = PeerRecipe(learning_rate=6e-3, steps=240, rank=16)
-"""What `--tune` found; the rank is ours."""
+TUNED = PeerRecipe(learning_rate=1e-3, steps=240, train_text_encoder=True, rank=16)
+"""What `--tune` found on bolt, for when `--out` holds no tuning of its own; the rank is ours."""
 
 Line = dict[str, Any]
 
@@ -275,10 +275,26 @@ def subjects_in(*folders: Path) -> list[Subject]:
 
 def tuning_tasks(bench: Measurement) -> Iterator[Task]:
     subjects = [load_subject(SUBJECTS / name) for name in TUNING_SUBJECTS]
-    for subject in subjects:
-        for rate in RATES:
-            for text in (False, True):
+    for text in (True, False):
+        for subject in subjects:
+            for rate in RATES:
                 yield bench.tuning_task(subject, rate, text)
+
+
+def tuned_recipe(bench: Measurement, path: Path) -> PeerRecipe:
+    """Return what the tuning in the file found, if it is complete, or else what is known already."""
+    keys = {task.key for task in tuning_tasks(bench)}
+    lines = [line for line in read_lines(path) if line["key"] in keys]
+    return best_recipe(lines) if {line["key"] for line in lines} == keys else TUNED
+
+
+def side_by_side(folder: Path, name: str) -> None:
+    """Put a subject's strips of the first seed under each other: photos, ours, the peer's, the plain base's."""
+    strips = [Image.open(folder / f"{name}-{side}-0.png") for side in ("photos", "ours", "peer", "base")]
+    sheet = Image.new("RGB", (strips[0].width, sum(strip.height for strip in strips)))
+    for row, strip in enumerate(strips):
+        sheet.paste(strip, (0, row * strip.height))
+    sheet.save(folder / f"{name}.jpg", quality=85)
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> Line:
@@ -306,12 +322,17 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Line:
         lines = run(tasks)
         return about | {"techniques": techniques(lines)}
     subjects = subjects if arguments.full or arguments.subjects else subjects[:QUICK_SUBJECTS]
+    peer = tuned_recipe(bench, out)
     tasks = [bench.base_task(subject) for subject in subjects]
     for seed in seeds:
         for subject in subjects:
-            tasks += [bench.our_task(subject, seed), bench.peer_task(subject, seed, TUNED)]
+            tasks += [bench.our_task(subject, seed), bench.peer_task(subject, seed, peer)]
     sizes = {"pixels": bench.plain.resolution, "pictures": len(PLACES) * TAKES, "subjects": len(subjects)}
-    return about | {"sizes": sizes | {"seeds": len(seeds)}, "peer_recipe": asdict(TUNED)} | summary(run(tasks))
+    result = summary(run(tasks))
+    if pictures:
+        for subject in subjects:
+            side_by_side(pictures, subject.name)
+    return about | {"sizes": sizes | {"seeds": len(seeds)}, "peer_recipe": asdict(peer)} | result
 
 
 def techniques(lines: list[Line]) -> Line:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageColor
 
 from benchmarks._margins import bootstrap, regret
 from benchmarks.fidelity import (
@@ -16,6 +17,7 @@ from benchmarks.fidelity import (
     Task,
     best_recipe,
     paired_margins,
+    side_by_side,
     subjects_in,
     work_off,
 )
@@ -95,6 +97,19 @@ def test_nobody_is_measured_on_what_the_peer_was_tuned_on() -> None:
     assert not names.keys() & set(TUNING_SUBJECTS)
     assert len({subject.class_noun for subject in names.values()}) >= 3
     assert all(len(subject.photos) == 6 and len(subject.held_out) == 8 for subject in names.values())
+
+
+def test_pictures_of_all_sides_stand_under_each_other(tmp_path: Path) -> None:
+    colours = {"photos": "white", "ours": "red", "peer": "blue", "base": "black"}
+    for side, colour in colours.items():
+        Image.new("RGB", (24, 8), colour).save(tmp_path / f"rex-{side}-0.png")
+    side_by_side(tmp_path, "rex")
+    with Image.open(tmp_path / "rex.jpg") as sheet:
+        assert sheet.size == (24, 32)
+        for row, colour in enumerate(colours.values()):
+            seen = sheet.getpixel((12, 8 * row + 4))
+            assert isinstance(seen, tuple)
+            assert all(abs(a - b) < 40 for a, b in zip(seen, ImageColor.getrgb(colour), strict=True))
 
 
 def line(side: str, subject: str, seed: int, score: float) -> Line:
