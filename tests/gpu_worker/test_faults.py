@@ -53,8 +53,6 @@ async def test_a_job_goes_on_from_its_checkpoint_after_the_engine_died(
         await asker.send(next_attempt(request))
         done = await asker.wait_for(request.job, "done", attempt=2)
         assert "after 20 steps, 5 of them before" in await adapter_text(blobs, done)
-        await asker.drained(JobKind.TRAIN)
-        assert await blobs.list(f"checkpoints/{request.job}") == []
 
 
 @pytest.mark.parametrize("how", ["hang", "babble"])

@@ -125,4 +125,3 @@ async def test_a_training_moves_to_another_worker_and_goes_on(
         if event.kind == "step" and event.seq > handed_over.seq and event.stage == "training"
     ]
     assert min(later) > handed_over.step
-    assert await blobs.list(f"checkpoints/{request.job}") == []
