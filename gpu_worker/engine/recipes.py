@@ -94,7 +94,8 @@ _SD = Recipe(
 def _recipe(family: Family, kind: SubjectKind) -> Recipe:
     if family is Family.DEMO:
         # A style has no class to draw beforehand: capacity down, and the base as teacher. Without any prior everything
-        # that is drawn takes the style on, asked for or not (benchmarks/style.py: 0.75 of it; with the teacher 0.13).
+        # that is drawn takes the style on, asked for or not (benchmarks/style.py: 0.75 of it; with the teacher at
+        # weight 1 it was 0.13).
         return replace(_DEMO, rank=8, class_images=0, teacher=True) if kind is SubjectKind.STYLE else _DEMO
     match kind:
         case SubjectKind.PET:

@@ -24,7 +24,6 @@ from gpu_worker.engine.slots import WORD_LAYER
 SLOT = 1
 """The slot of the training bank that learns."""
 
-
 HELD_OUT_LEVELS = 4
 """Noise levels at which each held-out view is looked at."""
 

@@ -71,11 +71,7 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     crops = request.crops or [None] * len(seen)
     views = [views_of(photo, model.base.resolution, crop) for photo, crop in zip(seen, crops, strict=True)]
     photos = yield from _encode(views, model)
-    if recipe.teacher:
-        wording = prompts.mixed_class_prompts(request.class_noun, request.subject_kind, recipe.scene_share)
-        class_images: Examples | None = Examples(photos, [wording] * len(seen))
-    else:
-        class_images = yield from _class_examples(model, course, cache)
+    class_images = yield from _class_examples(model, course, photos, cache)
     words = prompts.instance_prompts(request.identifier, request.class_noun, request.subject_kind)
     trainer = DreamBooth(
         model,
@@ -115,13 +111,16 @@ def _encode_views(views: Tensor, model: Resident) -> tuple[Tensor, Tensor]:
 
 
 def _class_examples(
-    model: Resident, course: Course, cache: Path
+    model: Resident, course: Course, photos: Latents, cache: Path
 ) -> Generator[pipe.Report | None, None, Examples | None]:
-    if not course.recipe.prior:
+    request, recipe = course.request, course.recipe
+    if not recipe.prior:
         return None
-    request = course.request
+    if recipe.teacher:
+        mixed = prompts.mixed_class_prompts(request.class_noun, request.subject_kind, recipe.scene_share)
+        return Examples(photos, [mixed] * len(photos.mean))
     wording = prompts.class_prompts(request.class_noun, request.subject_kind)
-    images = choose_class_images(model.base, wording, course.recipe.class_images, course.recipe.scene_share, cache)
+    images = choose_class_images(model.base, wording, recipe.class_images, recipe.scene_share, cache)
     for start in range(0, len(images), BATCH):
         group = images[start : start + BATCH]
         if not all(image.path.is_file() for image in group):

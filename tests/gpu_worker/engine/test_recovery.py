@@ -161,6 +161,23 @@ def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(
         assert [file_digest(path) for path in (done.adapter, *(sample.path for sample in done.samples))] == expected
 
 
+@pytest.mark.parametrize(("weight", "rows"), [(0.0, 2), (0.5, 4)])
+def test_a_prior_without_weight_has_no_teacher(
+    house: House, monkeypatch: pytest.MonkeyPatch, weight: float, rows: int
+) -> None:
+    use(monkeypatch, replace(RECIPE, teacher=True, prior_weight=weight))
+    widths: list[int] = []
+    plain_step = DreamBooth.step
+
+    def measured(self: DreamBooth) -> torch.Tensor:
+        widths.append(self.draws.timestep.shape[1])
+        return plain_step(self)
+
+    monkeypatch.setattr(DreamBooth, "step", measured)
+    house.finish()
+    assert set(widths) == {rows}
+
+
 def test_a_training_that_no_longer_pays_ends_with_its_best(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trained far too long on purpose: the first candidate stays the best, and most of the steps are saved."""
     scores = iter(range(100, 0, -1))
