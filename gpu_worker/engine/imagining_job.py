@@ -9,7 +9,8 @@ from gpu_worker.engine.photos import to_image
 from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.recipes import default_sampler
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, drawing_size, for_display
+from gpu_worker.engine.sampling import PictureOrder, Sampler, draw
+from gpu_worker.engine.sizes import drawing_size, for_display
 from storage.contract import MAX_SEED, ImagineRequest
 from storage.faults import reach
 

@@ -1,13 +1,17 @@
 """What stays on the device: the base, the slots in its layers, and the people who are in them."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gpu_worker.engine.adapters import AdapterRefused, load_adapter
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.samplers import process_of
 from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, Bank, Slots
+from gpu_worker.engine.texts import Saying, TextCache
 
 SERVING_SLOTS = 16
 SERVING_RANK = 16
@@ -18,7 +22,9 @@ class Resident:
 
     def __init__(self, base: BaseModel) -> None:
         self.base = base
+        self.process = process_of(base.scheduler_config)
         self.slots = Slots()
+        self.texts = TextCache()
         self.slots.install("unet", base.unet, UNET_LAYERS)
         self.slots.install("text_encoder", base.text_encoder, TEXT_LAYERS)
         self._people: OrderedDict[str, int] = OrderedDict()  # adapter digest -> slot, least recently used first
@@ -41,6 +47,11 @@ class Resident:
             self._people[digest] = slot
         self._people.move_to_end(digest)
         return self._people[digest]
+
+    def embed(self, sayings: Sequence[Saying]) -> dict[Saying, Tensor]:
+        """Return the text embeddings [L, d] of what is said with the serving bank's slots."""
+        digests = {slot: digest for digest, slot in self._people.items()}
+        return self.texts.embed(self.base, self.slots, self.serving, sayings, digests)
 
     def training_bank(self, rank: int) -> Bank:
         """Return a bank for one training: slot 1, in fp32, for bf16 would lose small updates."""

@@ -19,7 +19,7 @@ from gpu_worker.engine.adapters import (
 )
 from gpu_worker.engine.export import kohya_name, save_kohya
 from gpu_worker.engine.resident import SERVING_SLOTS, Resident
-from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, starting_noise
+from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, noise_of
 from gpu_worker.engine.slots import WORD_LAYER
 from tests.gpu_worker.engine.test_sampling import finish
 from tests.gpu_worker.engine.test_slots import random_weights
@@ -123,7 +123,7 @@ def pipeline_with(base_folder: Path, folder: Path) -> StableDiffusionPipeline:
 def drawn_by(pipeline: StableDiffusionPipeline, model: Resident) -> torch.Tensor:
     pictures: torch.Tensor = pipeline(
         "a photo of sks dog",
-        latents=starting_noise(model.base, 3, 32, 32)[None],
+        latents=noise_of(model.base, 3, 32, 32),
         num_inference_steps=3,
         guidance_scale=2.0,
         output_type="pt",
