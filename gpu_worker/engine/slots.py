@@ -182,8 +182,8 @@ class SlotLinear(SlotLayer):
             return y
         down, up = self.rows(use)
         if use.only is not None:
-            hidden = F.linear(x, down)  # [B, ..., r]
-            return y + F.linear(use.scaled(hidden), up)
+            hidden = use.scaled(F.linear(x, down))  # [B, ..., r]
+            return torch.addmm(y.flatten(0, -2), hidden.flatten(0, -2), up.t()).view_as(y)
         hidden = torch.bmm(x.reshape(x.shape[0], -1, x.shape[-1]), down.transpose(1, 2))  # [B, T, r]
         return y + torch.bmm(use.scaled(hidden), up.transpose(1, 2)).reshape(y.shape)
 
@@ -224,13 +224,14 @@ class SlotConv2d(SlotLayer):
         if use is None:
             return y
         down, up = self.rows(use)
-        hidden = use.scaled(self.shrink(x, down, use).flatten(2))  # [B, r, H'W']
+        if use.only is not None:
+            hidden = F.conv2d(x, down, None, self.stride, self.padding, self.dilation)  # [B, r, H', W']
+            return y + F.conv2d(use.scaled(hidden), up[..., None, None])
+        hidden = use.scaled(self.shrink(x, down).flatten(2))  # [B, r, H'W']
         return y + torch.matmul(up, hidden).reshape(y.shape)
 
-    def shrink(self, x: Tensor, down: Tensor, use: Assignment) -> Tensor:
+    def shrink(self, x: Tensor, down: Tensor) -> Tensor:
         """Convolve each sample with its own kernels by making every sample a group of one convolution."""
-        if use.only is not None:
-            return F.conv2d(x, down, None, self.stride, self.padding, self.dilation)
         batch, rank = down.shape[:2]
         x, kernels = x.reshape(1, -1, *x.shape[2:]), down.flatten(0, 1)
         grouped = F.conv2d(x, kernels, None, self.stride, self.padding, self.dilation, groups=batch)
