@@ -17,12 +17,13 @@ import torch
 import gpu_worker
 from gpu_worker import pipe
 from gpu_worker.engine.base_model import BaseModel, load_base
-from gpu_worker.engine.choosing import Candidate
+from gpu_worker.engine.choosing import Score
 from gpu_worker.engine.course import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, Course, go_back, save
+from gpu_worker.engine.finalists import Candidate
 from gpu_worker.engine.recipes import choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.training import DreamBooth, Examples, Latents
-from storage.contract import Quality, SubjectKind, TrainRequest
+from storage.contract import Quality, SubjectKind, TrainRequest, Variant
 
 BASE = Path(gpu_worker.__file__).parent / "demo_bundle" / "base"
 PHOTOS, ROUNDS, STEPS_A_ROUND = 6, 5, 2
@@ -70,7 +71,9 @@ def timed_steps(course: Course, trainer: DreamBooth, count: int) -> list[float]:
 def measure(model: Resident, folder: Path) -> dict[str, object]:
     course, trainer = begin(model, folder)
     timed_steps(course, trainer, 2)
-    course.best = Candidate(1, 0.0, trainer.trained())  # as it is in the second half of a training
+    scored = Score(likeness=0, adherence=0, copied=0, repeated=0, drift=0)
+    for place, variant in enumerate(Variant):  # three different finalists, the most that there can be
+        course.finalists[variant] = Candidate(place, scored, trainer.trained())
     steps, saves, size = [], [], 0
     for _ in range(ROUNDS):
         steps += timed_steps(course, trainer, STEPS_A_ROUND)

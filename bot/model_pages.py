@@ -29,6 +29,7 @@ from storage.models import (
     unshare_model,
 )
 from storage.schema import Model
+from storage.variants import choices
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -52,8 +53,10 @@ async def open_model(interaction: "Interaction", model_id: str, place: Place) ->
     services = interaction.client.services
     async with services.database.read() as session:
         model = await find_model(session, model_id, interaction.user.id, interaction.guild_id)
+        variants = await choices(session, model.id)
     place = await _begin(interaction, place)
-    await _fill(interaction, model_gallery.render_model(await _shown(services, model), place, interaction.guild_id))
+    shown = replace(await _shown(services, model), choices=variants)
+    await _fill(interaction, model_gallery.render_model(shown, place, interaction.guild_id))
 
 
 async def _share(interaction: "Interaction", model_id: str, place: Place) -> None:

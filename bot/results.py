@@ -1,8 +1,9 @@
 """The message at the end of a training: the one that mentions the person who asked."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import discord
 from discord import ui
 
 from bot.rendering import load, marked
@@ -13,8 +14,14 @@ from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
 from bot.views.rendered import Rendered
 from bot.views.share_button import ShareButton
+from bot.views.variant_button import variant_row
 from storage.jobs import pictures_of
+from storage.models import trainings_of
 from storage.schema import DeliveryKind, Job, JobState, Model
+from storage.variants import choices
+
+if TYPE_CHECKING:
+    from bot.app import Dreambot
 
 
 async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES) -> Rendered:
@@ -22,10 +29,23 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
     async with services.database.read() as session:
         job = await session.get_one(Job, job_id)
         model = await session.get_one(Model, job.model_id)
-        images = await pictures_of(session, job.id)
+        images = await pictures_of(session, job.id, model.variant)
+        variants = await choices(session, model.id)
     samples = await load(services, [image.key for image in images[:MAX_FILES]], "sample", limit)
-    result = training_card.render_result(job, model, samples, list(_buttons(job, model)))
+    rows = [row for row in (ui.ActionRow(*_buttons(job, model)), variant_row(model, variants)) if row and row.children]
+    result = training_card.render_result(job, model, samples, rows)
     return marked(result, job.id, DeliveryKind.RESULT)
+
+
+async def show_result(interaction: "discord.Interaction[Dreambot]", model_id: str) -> None:
+    """Show a model's result anew where somebody has pressed a button of it."""
+    services = interaction.client.services
+    await interaction.response.defer()
+    async with services.database.read() as session:
+        *_, training = await trainings_of(session, model_id)
+    card = await render_result(services, training)
+    nobody = discord.AllowedMentions.none()
+    await interaction.edit_original_response(view=card.view, attachments=card.files, allowed_mentions=nobody)
 
 
 def _buttons(job: Job, model: Model) -> Iterator[ui.Item[Any]]:

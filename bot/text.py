@@ -16,7 +16,7 @@ from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.photo_checks import Advice, Flaw
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
 from bot.training import ChildAsSubject, InvalidClass
-from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind
+from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind, Variant
 from storage.errors import (
     InvalidName,
     JobAlreadyEnded,
@@ -78,6 +78,16 @@ FAILURES = {
     FailureReason.GAVE_UP: "Several workers tried and none came to an end. Please try again later.",
 }
 
+VARIANT_LABELS = {
+    Variant.BEST: "Back to the best of both",
+    Variant.ALIKE: "More like {name}",
+    Variant.FREE: "More freedom",
+}
+VARIANT_USED = {
+    Variant.BEST: "",
+    Variant.ALIKE: "It draws as much like {name} as it can now, and may follow prompts less.",
+    Variant.FREE: "It follows prompts more freely now, and may be less like {name}.",
+}
 
 RESTARTING = "I am about to restart. Please ask again in a minute; what you asked for before goes on."
 BROKEN_OFF = "I had to restart before I was done with this, so nothing was begun. Please ask for it again in a minute."
@@ -141,6 +151,16 @@ def too_late(job: Job) -> str:
 
 def why_failed(reason: FailureReason | None) -> str:
     return FAILURES[reason or FailureReason.GAVE_UP]
+
+
+def variant_label(variant: Variant, name: str) -> str:
+    """Name the button that turns to a variant; Discord shows no markup there."""
+    return VARIANT_LABELS[variant].format(name=tidy(name))
+
+
+def variant_used(variant: Variant, name: str) -> str:
+    """Say what choosing a variant has changed; nothing of the best."""
+    return VARIANT_USED[variant].format(name=plain(name))
 
 
 def explain(error: UserError) -> str:

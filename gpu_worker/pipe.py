@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from storage.contract import FailureReason, ImagineRequest, Stage, TrainRequest
+from storage.contract import FailureReason, Findings, ImagineRequest, Stage, TrainRequest, Variant
 
 HEADER = struct.Struct(">I")
 MAX_FRAME_BYTES = 1 << 20
@@ -113,15 +113,26 @@ class PictureFile(Frame):
     height: int
 
 
-class TrainingDone(Frame):
-    op: Literal["training_done"] = "training_done"
-    job: str
+class Publication(Frame):
+    """One adapter that a training has made."""
+
     adapter: Path
     download: Path
+    subject_score: float | None = None
+    findings: Findings | None = None
+    samples: tuple[PictureFile, ...]
+
+
+class RunnerUp(Publication):
+    variant: Variant
+
+
+class TrainingDone(Publication):
+    op: Literal["training_done"] = "training_done"
+    job: str
     steps: int
     seconds: float
-    subject_score: float | None = None
-    samples: tuple[PictureFile, ...]
+    runners_up: tuple[RunnerUp, ...] = ()
 
 
 class ImaginingDone(Frame):

@@ -5,10 +5,11 @@ The engine sees local paths alone. Every file that has a digest is checked again
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gpu_worker.pipe import Checkpointed, Imagine, ImaginingDone, PictureFile, Sampled, Train, TrainingDone
+from gpu_worker.pipe import Checkpointed, Imagine, ImaginingDone, PictureFile, Publication, Sampled, Train, TrainingDone
 from storage.blobs import BlobMissing, Blobs
 from storage.contract import (
     Adapter,
@@ -18,13 +19,16 @@ from storage.contract import (
     Imagined,
     ImagineRequest,
     Picture,
+    RunnerUp,
     Trained,
     TrainRequest,
+    Variant,
     adapter_key,
     checkpoint_key,
     download_key,
     picture_key,
     sample_key,
+    variant_name,
 )
 from storage.faults import reach
 
@@ -121,18 +125,31 @@ async def drop(blobs: Blobs, prefix: str) -> None:
 
 
 async def _store_trained(blobs: Blobs, request: TrainRequest, done: TrainingDone) -> Trained:
-    key = adapter_key(request.model, request.job, request.attempt)
-    download = download_key(request.model, request.job, request.attempt)
-    sample_keys = [sample_key(request.job, request.attempt, f"final-{n}") for n in range(len(done.samples))]
-    return Trained(
-        adapter=Adapter(model=request.model, key=key, digest=await blobs.put_file(key, done.adapter)),
-        adapter_bytes=done.adapter.stat().st_size,
-        download=download,
-        download_digest=await blobs.put_file(download, done.download),
-        steps=done.steps,
-        subject_score=done.subject_score,
-        samples=await _store_pictures(blobs, sample_keys, done.samples),
-    )
+    runners_up = [
+        RunnerUp(variant=each.variant, **await _store_publication(blobs, request, each, each.variant))
+        for each in done.runners_up
+    ]
+    best = await _store_publication(blobs, request, done, Variant.BEST)
+    return Trained(steps=done.steps, runners_up=tuple(runners_up), **best)
+
+
+async def _store_publication(
+    blobs: Blobs, request: TrainRequest, made: Publication, variant: Variant
+) -> dict[str, Any]:
+    """Store an adapter with its download and samples; return the fields that tell of it."""
+    key = adapter_key(request.model, request.job, request.attempt, variant)
+    download = download_key(request.model, request.job, request.attempt, variant)
+    stem = variant_name("final", variant)
+    sample_keys = [sample_key(request.job, request.attempt, f"{stem}-{n}") for n in range(len(made.samples))]
+    return {
+        "adapter": Adapter(model=request.model, key=key, digest=await blobs.put_file(key, made.adapter)),
+        "adapter_bytes": made.adapter.stat().st_size,
+        "download": download,
+        "download_digest": await blobs.put_file(download, made.download),
+        "subject_score": made.subject_score,
+        "findings": made.findings,
+        "samples": await _store_pictures(blobs, sample_keys, made.samples),
+    }
 
 
 async def _store_pictures(blobs: Blobs, keys: list[BlobKey], files: tuple[PictureFile, ...]) -> tuple[Picture, ...]:

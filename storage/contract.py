@@ -4,7 +4,7 @@ Every message is versioned JSON; an unknown version or field is refused, never g
 ids alone: the request itself waits under `request_key`, so that nothing personal stands in the queue's logs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Final, Literal, Self
@@ -42,6 +42,16 @@ class Quality(StrEnum):
     FAST = "fast"
     GOOD = "good"
     BEST = "best"
+
+
+class Variant(StrEnum):
+    """Which of a training's candidates a model draws with."""
+
+    BEST = "best"
+    ALIKE = "alike"
+    """More like the subject."""
+    FREE = "free"
+    """More freedom for the rest of the prompt."""
 
 
 class FailureReason(StrEnum):
@@ -216,14 +226,45 @@ class Picture(Part):
     height: int = Field(ge=1)
 
 
-class Trained(Part):
+class Findings(Part):
+    """What the embedder that chose saw in the pictures of a candidate, as shares of them."""
+
+    adherence: float
+    """Those that show the place, or for styles the thing, that their prompt names."""
+    copied: float
+    """Those that copy a photo."""
+    repeated: float
+    """Prompts for which another seed draws the same picture."""
+    drift: float
+    """How much more than before other members of the class look like the subject, on the scale of its score."""
+
+
+class Publication(Part):
+    """One adapter that a training has made: its files, what it draws and how good that is."""
+
     adapter: Adapter
     adapter_bytes: int = Field(ge=1)
     download: BlobKey
     download_digest: Digest
-    steps: int = Field(ge=1)
     subject_score: float | None = None
+    findings: Findings | None = None
     samples: tuple[Picture, ...]
+
+
+class RunnerUp(Publication):
+    variant: Variant
+
+
+class Trained(Publication):
+    """The best, and what else a person may like better."""
+
+    steps: int = Field(ge=1)
+    runners_up: tuple[RunnerUp, ...] = ()
+
+    def keys(self) -> Iterator[BlobKey]:
+        """Yield the blobs that the training has made."""
+        for each in (self, *self.runners_up):
+            yield from (each.adapter.key, each.download, *(sample.key for sample in each.samples))
 
 
 class Imagined(Part):
@@ -297,13 +338,18 @@ def photo_key(job: str, position: int) -> str:
     return f"photos/{job}/{position}.png"
 
 
-def adapter_key(model: str, job: str, attempt: int) -> str:
-    return f"models/{model}/{job}/{attempt}/adapter.safetensors"
+def adapter_key(model: str, job: str, attempt: int, variant: Variant = Variant.BEST) -> str:
+    return f"models/{model}/{job}/{attempt}/{variant_name('adapter', variant)}.safetensors"
 
 
-def download_key(model: str, job: str, attempt: int) -> str:
+def download_key(model: str, job: str, attempt: int, variant: Variant = Variant.BEST) -> str:
     """The same adapter in the kohya layout, as other programs read it."""
-    return f"models/{model}/{job}/{attempt}/download.safetensors"
+    return f"models/{model}/{job}/{attempt}/{variant_name('download', variant)}.safetensors"
+
+
+def variant_name(stem: str, variant: Variant) -> str:
+    """Name a file of a variant, such as `adapter-free`; the best needs no mention."""
+    return stem if variant is Variant.BEST else f"{stem}-{variant}"
 
 
 def sample_key(job: str, attempt: int, name: str) -> str:

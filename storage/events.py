@@ -22,11 +22,13 @@ from storage.contract import (
     Started,
     Step,
     Trained,
+    Variant,
 )
 from storage.database import insert_new
 from storage.deliveries import touch_card, touch_waiting_cards
 from storage.outcomes import end_job, retry_job
 from storage.schema import Image, InboxEntry, Job, JobState, Model, ModelStatus, OutboxEntry
+from storage.variants import take_up, variant_row, variants_of
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +104,8 @@ async def _finish(session: AsyncSession, job: Job, event: Done, at: datetime) ->
     if event.trained is not None and model is not None:
         job.step = job.steps = event.trained.steps
         publish(model, event.trained, at)
-        session.add_all(_images(job, event.trained.samples, at))
+        session.add_all(variants_of(model.id, event.trained))
+        session.add_all(_samples(job, event.trained, at))
     elif event.imagined is not None:
         session.add_all(_images(job, event.imagined.pictures, at))
     await end_job(session, job, JobState.SUCCEEDED, at)
@@ -110,11 +113,7 @@ async def _finish(session: AsyncSession, job: Job, event: Done, at: datetime) ->
 
 def publish(model: Model, trained: Trained, at: datetime) -> None:
     """Point the model at its new files. Until now they were bytes that nothing refers to."""
-    model.adapter_key, model.adapter_digest = trained.adapter.key, trained.adapter.digest
-    model.adapter_bytes = trained.adapter_bytes
-    model.download_key, model.download_digest = trained.download, trained.download_digest
-    model.cover_key = trained.samples[0].key if trained.samples else None
-    model.subject_score = trained.subject_score
+    take_up(model, variant_row(model.id, Variant.BEST, trained))
     model.status, model.version, model.trained_at = ModelStatus.READY, model.version + 1, at
 
 
@@ -126,8 +125,18 @@ def trace_loss(losses: list[float], loss: float, step: int, steps: int) -> list[
     return [*losses[:place], (losses[place] + loss) / 2]
 
 
-def _images(job: Job, pictures: tuple[Picture, ...], at: datetime) -> Iterator[Image]:
-    for position, picture in enumerate(pictures):
+def _samples(job: Job, trained: Trained, at: datetime) -> Iterator[Image]:
+    yield from _images(job, trained.samples, at)
+    first = len(trained.samples)
+    for each in trained.runners_up:
+        yield from _images(job, each.samples, at, first, each.variant)
+        first += len(each.samples)
+
+
+def _images(
+    job: Job, pictures: tuple[Picture, ...], at: datetime, first: int = 0, variant: Variant = Variant.BEST
+) -> Iterator[Image]:
+    for position, picture in enumerate(pictures, start=first):
         yield Image(
             id=uuid4().hex,
             job_id=job.id,
@@ -139,6 +148,7 @@ def _images(job: Job, pictures: tuple[Picture, ...], at: datetime) -> Iterator[I
             height=picture.height,
             position=position,
             created_at=at,
+            variant=variant,
         )
 
 
@@ -148,9 +158,16 @@ def _plausible(job: Job, event: AnyEvent) -> bool:
         trains = job.kind is JobKind.TRAIN
         if (event.trained is not None) != trains or (event.imagined is None) != trains:
             return False
-        if event.trained is not None and event.trained.adapter.model != job.model_id:
+        if event.trained is not None and not _is_of(event.trained, job.model_id):
             return False
     return all(job.id in key.split("/") for key in _keys(event))
+
+
+def _is_of(trained: Trained, model_id: str | None) -> bool:
+    """Tell whether every adapter is the model's, and none comes twice."""
+    variants = [Variant.BEST, *(each.variant for each in trained.runners_up)]
+    owners = {each.adapter.model for each in (trained, *trained.runners_up)}
+    return owners == {model_id} and len(variants) == len(set(variants))
 
 
 def _keys(event: AnyEvent) -> Iterator[str]:
@@ -158,7 +175,7 @@ def _keys(event: AnyEvent) -> Iterator[str]:
         case Sample() | Saved():
             yield event.key
         case Done(trained=Trained() as trained):
-            yield from (trained.adapter.key, trained.download, *(sample.key for sample in trained.samples))
+            yield from trained.keys()
         case Done(imagined=imagined) if imagined is not None:
             yield from (picture.key for picture in imagined.pictures)
         case _:

@@ -7,7 +7,17 @@ from datetime import datetime
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.contract import Adapter, Box, ImagineRequest, JobKind, Quality, SubjectKind, TrainingOptions, TrainRequest
+from storage.contract import (
+    Adapter,
+    Box,
+    ImagineRequest,
+    JobKind,
+    Quality,
+    SubjectKind,
+    TrainingOptions,
+    TrainRequest,
+    Variant,
+)
 from storage.deliveries import POST_GRACE
 from storage.errors import JobAlreadyEnded, ModelNotReady, NotYourJob, TooManyJobs, TrainingActive
 from storage.events import apply_event
@@ -216,9 +226,10 @@ async def active_jobs(session: AsyncSession, owner_id: int) -> Sequence[Job]:
     return (await session.scalars(query.order_by(Job.created_at, Job.id))).all()
 
 
-async def pictures_of(session: AsyncSession, job_id: str) -> Sequence[Image]:
-    """Return what the job drew, in its order."""
-    return (await session.scalars(select(Image).where(Image.job_id == job_id).order_by(Image.position))).all()
+async def pictures_of(session: AsyncSession, job_id: str, variant: Variant = Variant.BEST) -> Sequence[Image]:
+    """Return what the job drew, in its order; of a training the samples of one variant."""
+    query = select(Image).where(Image.job_id == job_id, Image.variant == variant)
+    return (await session.scalars(query.order_by(Image.position))).all()
 
 
 async def delete_pictures(session: AsyncSession, job_id: str) -> list[str]:

@@ -17,6 +17,7 @@ from storage.schema import (
     JobState,
     Model,
     ModelStatus,
+    ModelVariant,
     Photo,
 )
 
@@ -37,6 +38,8 @@ async def unreferenced(session: AsyncSession, keys: Collection[str]) -> list[str
     known = {job.sample_key for job in jobs}
     for model in await session.scalars(select(Model).where(Model.id.in_(models))):
         known |= {model.adapter_key, model.download_key, model.cover_key}
+    variants = select(ModelVariant.adapter_key, ModelVariant.download_key).where(ModelVariant.model_id.in_(models))
+    known.update(key for row in await session.execute(variants) for key in row)
     for column in (Photo.key, Image.key):
         known.update(await session.scalars(select(column).where(column.in_(keys))))
     return [key for key in keys if key not in known and needed.isdisjoint(key.split("/"))]

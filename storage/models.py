@@ -13,6 +13,7 @@ from storage.leftovers import strike_prompt
 from storage.names import name_key, validate_name
 from storage.outcomes import stop_job
 from storage.schema import Image, Job, Model, ModelStatus, Photo
+from storage.variants import delete_variants
 
 __all__ = [
     "check_name_free",
@@ -154,6 +155,7 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
     keys = [key for key in (model.adapter_key, model.download_key, model.cover_key) if key is not None]
     for table in (Photo, Image):
         keys += await session.scalars(delete(table).where(table.model_id == model.id).returning(table.key))
+    keys += await delete_variants(session, model.id)
     for job in await session.scalars(select(Job).where(Job.model_id == model.id).with_for_update()):
         if job.sample_key is not None:
             keys.append(job.sample_key)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import Enum as EnumColumn
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
-from storage.contract import FailureReason, JobKind, Stage, SubjectKind
+from storage.contract import FailureReason, JobKind, Stage, SubjectKind, Variant
 
 BIG_KEY = BigInteger().with_variant(Integer, "sqlite")
 """A key that counts up by itself; SQLite does that only for a column declared INTEGER."""
@@ -175,9 +175,30 @@ class Model(Base):
     download_digest: Mapped[str | None] = mapped_column(String(64), default=None)
     cover_key: Mapped[str | None] = mapped_column(String(200), default=None)
     subject_score: Mapped[float | None] = mapped_column(default=None)
+    findings: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """What its pictures show, beside likeness: `contract.Findings`."""
+    variant: Mapped[Variant] = mapped_column(default=Variant.BEST, server_default=Variant.BEST.value)
+    """Whose files these are; the others' stand in `ModelVariant`."""
     shared_guild_id: Mapped[int | None] = mapped_column(default=None, index=True)
     trained_at: Mapped[datetime | None] = mapped_column(default=None)
     deleted_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class ModelVariant(Base):
+    """What a model can draw with, one row for each choice; a model with no choice has none."""
+
+    __tablename__ = "variants"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    variant: Mapped[Variant] = mapped_column(primary_key=True)
+    adapter_key: Mapped[str] = mapped_column(String(200))
+    adapter_digest: Mapped[str] = mapped_column(String(64))
+    adapter_bytes: Mapped[int]
+    download_key: Mapped[str] = mapped_column(String(200))
+    download_digest: Mapped[str] = mapped_column(String(64))
+    cover_key: Mapped[str | None] = mapped_column(String(200), default=None)
+    subject_score: Mapped[float | None] = mapped_column(default=None)
+    findings: Mapped[dict[str, Any] | None] = mapped_column(default=None)
 
 
 class Job(Base):
@@ -302,6 +323,8 @@ class Image(Base):
     height: Mapped[int]
     position: Mapped[int]
     created_at: Mapped[datetime]
+    variant: Mapped[Variant] = mapped_column(default=Variant.BEST, server_default=Variant.BEST.value)
+    """Which of the training's variants drew the sample."""
 
 
 class Delivery(Base):

@@ -9,6 +9,7 @@ from discord.app_commands import Choice
 from bot.model_pages import show_gallery
 from bot.views.download import DownloadButton
 from bot.views.model_buttons import ModelButton, OpenMenu, PageButton, Place, Scope
+from bot.views.variant_button import VariantButton
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def register(bot: "Dreambot") -> None:
     bot.tree.add_command(models)
-    bot.add_dynamic_items(PageButton, OpenMenu, ModelButton, DownloadButton)
+    bot.add_dynamic_items(PageButton, OpenMenu, ModelButton, DownloadButton, VariantButton)
 
 
 @app_commands.command(description="Look at your models, or at those shared with this server")

@@ -11,8 +11,9 @@ from discord import ui
 from bot.access import own_model
 from bot.replies import pressed
 from bot.services import Services
-from bot.text import bold
+from bot.text import bold, variant_used
 from bot.uploads import FILE_BYTES
+from storage.contract import variant_name
 from storage.errors import ModelNotReady
 from storage.schema import Model
 
@@ -26,10 +27,10 @@ NOT_HERE = (
 
 
 def file_name(model: Model) -> str:
-    """Make a file name of the model's name, from characters that every system takes."""
+    """Make a file name of the model's name and variant, from characters that every system takes."""
     ascii_name = unicodedata.normalize("NFKD", model.name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-") or f"model-{model.id[:8]}"
-    return f"{slug}-lora.safetensors"
+    return f"{variant_name(slug, model.variant)}-lora.safetensors"
 
 
 class DownloadButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[0-9a-f]{32}):download"):
@@ -61,7 +62,7 @@ async def _send(interaction: "discord.Interaction[Dreambot]", services: Services
     name, blob = file_name(model), await services.blobs.open_stream(key)
     about = (
         f"{bold(model.name)} for diffusers, AUTOMATIC1111, Forge, ComfyUI and InvokeAI, trained on `{model.base}`. "
-        f"Call it `{model.identifier} {model.class_noun}` in prompts."
+        f"Call it `{model.identifier} {model.class_noun}` in prompts. {variant_used(model.variant, model.name)}".strip()
     )
     if blob.size <= upload_limit(interaction):
         data = b"".join([chunk async for chunk in blob.chunks])

@@ -10,11 +10,13 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, cut, plain
+from bot.text import bold, cut, plain, variant_used
 from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
 from bot.views.model_buttons import STATUSES, ModelButton, OpenMenu, PageButton, Place, Scope, Verb
 from bot.views.rendered import Rendered
+from bot.views.variant_button import variant_row
+from storage.contract import Variant
 from storage.schema import Model, ModelStatus
 
 PAGE_MODELS = 6
@@ -41,6 +43,8 @@ class Shown:
 
     model: Model
     cover: discord.File | None = None
+    choices: Sequence[Variant] = ()
+    """The variants that it can draw with, where there is a choice."""
 
 
 def render_page(shown: Sequence[Shown], total: int, place: Place, guild_id: int | None) -> Rendered:
@@ -68,11 +72,15 @@ def render_model(shown: Shown, place: Place, guild_id: int | None) -> Rendered:
     words = f"### {plain(model.name)} · {plain(model.class_noun)}\n{_facts(model, place.viewer, guild_id)}"
     if model.status is ModelStatus.READY:
         words += f'\nDraw it anywhere: `/imagine prompt:"{model.name} on the moon"`'
+    if model.variant is not Variant.BEST:
+        words += f"\n{variant_used(model.variant, model.name)}"
     card.add_item(ui.TextDisplay(words))
     if shown.cover is not None:
         card.add_item(ui.MediaGallery(discord.MediaGalleryItem(shown.cover, description=_alt(model))))
     if buttons := _buttons(model, place, guild_id):
         card.add_item(ui.ActionRow(*buttons))
+    if model.owner_id == place.viewer and (row := variant_row(model, shown.choices, place)):
+        card.add_item(row)
     card.add_item(ui.ActionRow(PageButton(place, "Back")))
     return _rendered(card, [shown.cover])
 

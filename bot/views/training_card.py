@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, duration, in_line, plain, too_late, why_failed
+from bot.text import bold, duration, in_line, plain, too_late, variant_used, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from storage.contract import Quality, Stage
@@ -53,18 +53,20 @@ def render(
 
 
 def render_result(
-    job: Job, model: Model, samples: Sequence[discord.File], buttons: Sequence[ui.Item[Any]] = ()
+    job: Job, model: Model, samples: Sequence[discord.File], rows: Sequence[ui.ActionRow[Any]] = ()
 ) -> Rendered:
     """Tell the owner how their training ended; the only message of a training that mentions anybody."""
     if job.state is JobState.FAILED:
         lines = [f"<@{job.owner_id}>, I could not learn {bold(model.name)}.", why_failed(job.failure)]
         return Rendered(_layout(_container(job, "\n".join(lines))))
-    card = _container(job, f"<@{job.owner_id}>, {bold(model.name)} is ready.\n{_verdict(model.subject_score)}".rstrip())
+    ready = f"<@{job.owner_id}>, {bold(model.name)} is ready."
+    lines = [ready, _verdict(model.subject_score), variant_used(model.variant, model.name)]
+    card = _container(job, "\n".join(filter(None, lines)))
     if samples:
         card.add_item(ui.MediaGallery(*(_item(file, f"{model.name}, drawn by the new model") for file in samples)))
     card.add_item(ui.TextDisplay(f'Draw it anywhere: `/imagine prompt:"{model.name} on the moon"`'))
-    if buttons:
-        card.add_item(ui.ActionRow(*buttons))
+    for row in rows:
+        card.add_item(row)
     return Rendered(_layout(card), list(samples))
 
 

@@ -14,8 +14,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from gpu_worker.engine.candidates import Tried
-from gpu_worker.engine.choosing import Candidate
+from gpu_worker.engine.choosing import Score
 from gpu_worker.engine.files import write_tensors
+from gpu_worker.engine.finalists import Candidate, Finalists
+from storage.contract import Variant
 
 HEADER = "dreambot"
 
@@ -24,12 +26,21 @@ class CheckpointRefused(Exception):
     """The file is damaged, or belongs to another training."""
 
 
+class Place(BaseModel):
+    """Which candidate stands in a place, and how it was scored; several places may be one candidate's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: int
+    score: Score
+
+
 class Position(BaseModel):
     """Where a training stands."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     training: str
     """`training_digest` of the training."""
     step: int
@@ -37,8 +48,7 @@ class Position(BaseModel):
     rate: float = 1.0
     """What the recipe's learning rates are multiplied with."""
     tried: tuple[Tried, ...] = ()
-    best_step: int | None = None
-    best_score: float | None = None
+    finalists: Mapping[Variant, Place] = {}
 
 
 def training_digest(*parts: str) -> str:
@@ -46,23 +56,33 @@ def training_digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def save_checkpoint(path: Path, position: Position, tensors: dict[str, Tensor], best: Candidate | None) -> None:
-    """Write a checkpoint whole: the training's own tensors, and the best candidate so far."""
-    if best is not None:
-        position = position.model_copy(update={"best_step": best.step, "best_score": best.score})
-        for name, (down, up) in best.weights.items():
-            tensors = tensors | {f"best.{name}.down": down, f"best.{name}.up": up}
+def save_checkpoint(path: Path, position: Position, tensors: dict[str, Tensor], finalists: Finalists) -> None:
+    """Write a checkpoint whole: the training's own tensors, and its finalists so far, each candidate once."""
+    places = {variant: Place(step=one.step, score=one.score) for variant, one in finalists.items()}
+    position = position.model_copy(update={"finalists": places})
+    for candidate in finalists.values():
+        for name, (down, up) in candidate.weights.items():
+            tensors = tensors | {f"{_of(candidate.step)}{name}.down": down, f"{_of(candidate.step)}{name}.up": up}
     on_cpu = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     write_tensors(path, on_cpu, {HEADER: position.model_dump_json()})
 
 
-def best_of(position: Position, tensors: Mapping[str, Tensor]) -> Candidate | None:
-    """Return the best candidate that a checkpoint holds."""
-    if position.best_step is None or position.best_score is None:
-        return None
-    names = [key[len("best.") : -len(".down")] for key in tensors if key.startswith("best.") and key.endswith(".down")]
-    weights = {name: (tensors[f"best.{name}.down"], tensors[f"best.{name}.up"]) for name in names}
-    return Candidate(position.best_step, position.best_score, weights)
+def finalists_of(position: Position, tensors: Mapping[str, Tensor]) -> dict[Variant, Candidate]:
+    """Return the finalists that a checkpoint holds."""
+    return {
+        variant: Candidate(place.step, place.score, _weights(_of(place.step), tensors))
+        for variant, place in position.finalists.items()
+    }
+
+
+def _of(step: int) -> str:
+    return f"candidate.{step}."
+
+
+def _weights(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    downs = [key for key in tensors if key.startswith(prefix) and key.endswith(".down")]
+    names = [key[len(prefix) : -len(".down")] for key in downs]
+    return {name: (tensors[f"{prefix}{name}.down"], tensors[f"{prefix}{name}.up"]) for name in names}
 
 
 def load_checkpoint(path: Path, training: str) -> tuple[Position, dict[str, Tensor]]:

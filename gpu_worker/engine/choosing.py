@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 from PIL import Image
-from torch import Tensor
 
 from gpu_worker.engine.embedder import Embedder, load_embedder
 from gpu_worker.engine.fidelity import find_copies, pixel_difference, score_style, score_subject
@@ -32,15 +31,6 @@ ADHERENCE_WEIGHT, COPY_WEIGHT, REPEAT_WEIGHT, DRIFT_WEIGHT = 0.5, 1.0, 0.5, 0.5
 class Embedders:
     choosing: Embedder
     judging: Embedder
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A point of the training that could be published."""
-
-    step: int
-    score: float
-    weights: dict[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -119,14 +109,18 @@ class Score:
     """How much more than the base's other members of the class have come to look like the subject."""
 
     @property
-    def total(self) -> float:
+    def freedom(self) -> float:
+        """How well it still draws what a prompt asks for."""
         return (
-            min(self.likeness, 1.0)
-            + ADHERENCE_WEIGHT * self.adherence
+            ADHERENCE_WEIGHT * self.adherence
             - COPY_WEIGHT * self.copied
             - REPEAT_WEIGHT * self.repeated
             - DRIFT_WEIGHT * self.drift
         )
+
+    @property
+    def total(self) -> float:
+        return min(self.likeness, 1.0) + self.freedom
 
 
 def score_candidate(

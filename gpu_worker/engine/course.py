@@ -17,15 +17,16 @@ from gpu_worker.engine.candidates import Tried
 from gpu_worker.engine.checkpoints import (
     CheckpointRefused,
     Position,
-    best_of,
+    finalists_of,
     load_checkpoint,
     prune,
     save_checkpoint,
 )
-from gpu_worker.engine.choosing import Candidate, Embedders
+from gpu_worker.engine.choosing import Embedders, Score
+from gpu_worker.engine.finalists import Candidate, places
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.training import Diverged, DreamBooth
-from storage.contract import TrainRequest
+from storage.contract import TrainRequest, Variant
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Course:
     losses: list[float] = field(default_factory=list)
     unread: list[Tensor] = field(default_factory=list)
     """Losses that are still on the device."""
-    best: Candidate | None = None
+    finalists: dict[Variant, Candidate] = field(default_factory=dict)
     tried: list[Tried] = field(default_factory=list)
     class_by_base: list[Image.Image] = field(default_factory=list)
     """What the plain base draws for the class prompt, to see by how much that changes."""
@@ -67,6 +68,11 @@ class Course:
     @property
     def save_is_due(self) -> bool:
         return time.monotonic() - self.saved_at > max(CHECKPOINT_SECONDS, self.save_seconds / CHECKPOINT_SHARE)
+
+    def consider(self, score: Score, trainer: DreamBooth) -> None:
+        """Remember this point of the training if it takes a place among the finalists."""
+        if taken := places(self.finalists, score):
+            self.finalists |= dict.fromkeys(taken, Candidate(trainer.position, score, trainer.trained()))
 
     def read_losses(self, trainer: DreamBooth) -> None:
         """Bring the losses of the steps since the last reading from the device. Raises `Diverged`."""
@@ -98,7 +104,7 @@ def save(course: Course, trainer: DreamBooth) -> pipe.Checkpointed | None:
     path = course.order.folder / f"checkpoint-{trainer.position:06d}.safetensors"
     began = time.monotonic()
     try:
-        save_checkpoint(path, position, trainer.state(), course.best)
+        save_checkpoint(path, position, trainer.state(), course.finalists)
         digest = file_digest(path)
     except (OSError, SafetensorError) as problem:
         log.warning("job %s goes on without a checkpoint at step %d: %s", course.job, trainer.position, problem)
@@ -119,7 +125,7 @@ def go_back(course: Course, trainer: DreamBooth) -> None:
             log.info("job %s goes on from step %d", course.job, trainer.position)
             return
     trainer.begin()
-    course.losses, course.unread, course.best, course.tried = [], [], None, []
+    course.losses, course.unread, course.finalists, course.tried = [], [], {}, []
 
 
 def _restore(course: Course, trainer: DreamBooth, path: Path) -> bool:
@@ -131,5 +137,5 @@ def _restore(course: Course, trainer: DreamBooth, path: Path) -> bool:
         return False
     trainer.rate = min(trainer.rate, position.rate)
     course.losses, course.unread = list(position.losses), []
-    course.best, course.tried = best_of(position, tensors), list(position.tried)
+    course.finalists, course.tried = finalists_of(position, tensors), list(position.tried)
     return True

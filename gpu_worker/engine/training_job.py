@@ -17,27 +17,23 @@ from PIL import Image
 from torch import Tensor
 
 from gpu_worker import pipe, prompts
-from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, save_adapter
 from gpu_worker.engine.candidates import Tried, points_to_try, stopped_paying
 from gpu_worker.engine.checkpoints import training_digest
 from gpu_worker.engine.choosing import (
     CHOOSING,
-    JUDGING,
-    Candidate,
     Look,
     find_embedders,
-    likeness,
     score_candidate,
 )
 from gpu_worker.engine.class_images import BATCH, choose_class_images, draw_class_images
 from gpu_worker.engine.course import Course, go_back, save
-from gpu_worker.engine.export import save_kohya
 from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
 from gpu_worker.engine.photos import load_photos, to_image, to_pixels, views_of
 from gpu_worker.engine.provenance import save_picture
+from gpu_worker.engine.publishing import Publisher
 from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, for_display
+from gpu_worker.engine.sampling import PictureOrder, Sampler, draw
 from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Examples, Latents
 from storage.contract import Stage, SubjectKind, TrainRequest
 from storage.faults import reach
@@ -84,7 +80,8 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     go_back(course, trainer)
     try:
         yield from _train(model, course, trainer)
-        yield from _publish(model, course, trainer, started)
+        yield _progress(course, Stage.SAVING, 0, 1)
+        yield (yield from Publisher(model, course, trainer).publish(started))
     except Stopping:
         yield save(course, trainer)
 
@@ -199,8 +196,7 @@ def _try_out(model: Resident, course: Course, trainer: DreamBooth) -> Generator[
         log.info("job %s at step %d: %s", course.job, step, parts)
         if parts is not None:
             score = parts.total
-        if score is not None and (course.best is None or score >= course.best.score):
-            course.best = Candidate(step, score, trainer.trained())
+            course.consider(parts, trainer)
     course.tried.append(Tried(step, score, trainer.held_out_loss()))
     path = course.order.folder / f"sample-{step:06d}.png"
     save_picture(contact_sheet(pictures[:SHOWN]), path)
@@ -237,47 +233,6 @@ def contact_sheet(pictures: Sequence[Image.Image], side: int = 256) -> Image.Ima
     for place, picture in enumerate(pictures):
         sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (place % 2 * side, place // 2 * side))
     return sheet
-
-
-def _publish(model: Resident, course: Course, trainer: DreamBooth, started: float) -> Reports:
-    request, folder = course.request, course.order.folder
-    yield _progress(course, Stage.SAVING, 0, 1)
-    chosen = course.best or Candidate(trainer.position, 0.0, trainer.trained())
-    trainer.bank.load(SLOT, chosen.weights)
-    header = AdapterHeader(
-        base_digest=model.base.digest,
-        identifier=request.identifier,
-        class_noun=request.class_noun,
-        rank=course.recipe.rank,
-        steps=chosen.step,
-    )
-    adapter = AdapterFile(header, chosen.weights)
-    save_adapter(folder / "adapter.safetensors", adapter)
-    save_kohya(folder / "download.safetensors", adapter, model.base, course.recipe, len(course.photos), request.seed)
-
-    orders = JUDGING.orders(request, SLOT)
-    pictures = yield from _draw(model, trainer, orders, course.recipe.sampler)
-    judge, plain = course.embedders.judging if course.embedders else None, list[Image.Image]()
-    if judge and request.subject_kind is SubjectKind.STYLE:
-        plain = yield from _draw(model, trainer, JUDGING.class_orders(request, 0), course.recipe.sampler)
-    yield pipe.TrainingDone(
-        job=course.job,
-        adapter=folder / "adapter.safetensors",
-        download=folder / "download.safetensors",
-        steps=trainer.position,
-        seconds=time.monotonic() - started,
-        subject_score=likeness(judge, request, pictures, course.photos, plain) if judge else None,
-        samples=tuple(
-            _keep(model, folder / f"final-{place}.png", order.seed, picture)
-            for place, (order, picture) in enumerate(zip(orders, pictures, strict=True))
-        ),
-    )
-
-
-def _keep(model: Resident, path: Path, seed: int, picture: Image.Image) -> pipe.PictureFile:
-    shown = for_display(model.base, picture, None, None)
-    save_picture(shown, path)
-    return pipe.PictureFile(path=path, seed=seed, width=shown.width, height=shown.height)
 
 
 def _progress(course: Course, stage: Stage, step: int, steps: int) -> pipe.Progress:

@@ -1,7 +1,8 @@
 """Finished trainings and pictures, made as a worker makes them: real blobs, and real events in the rows."""
 
-import hashlib
 import io
+from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 from PIL import Image as Picture
@@ -13,15 +14,18 @@ from storage.contract import (
     Done,
     Imagined,
     Quality,
+    RunnerUp,
     Started,
     SubjectKind,
     Trained,
+    Variant,
     adapter_key,
     checkpoint_key,
     download_key,
     photo_key,
     picture_key,
     sample_key,
+    variant_name,
 )
 from storage.contract import Picture as MadePicture
 from storage.jobs import NewPhoto, NewTraining, accept_training
@@ -75,32 +79,40 @@ async def trained(
     *,
     shared_with: int | None = None,
     file: bytes = b"weights",
+    runners_up: Sequence[Variant] = (),
 ) -> Model:
     """Train a model to its end."""
     job = await begun(world, owner, name, class_noun)
     model, blobs = str(job.model_id), world.services.blobs
-    adapter, download = adapter_key(model, job.id, 1), download_key(model, job.id, 1)
-    early, late = sample_key(job.id, 1, "step-100"), sample_key(job.id, 1, "final-0")
-    digest = await blobs.put(adapter, file)
-    for key in (early, late):
-        await blobs.put(key, png(len(name)))
-    for key in (download, checkpoint_key(job.id, 1, 100)):
-        await blobs.put(key, file)
+    await blobs.put(sample_key(job.id, 1, "step-100"), png(len(name)))
+    await blobs.put(checkpoint_key(job.id, 1, 100), file)
     await world.apply(Started, job.id, worker="w", steps=200)
-    outcome = Trained(
-        adapter=Adapter(model=model, key=adapter, digest=digest),
-        adapter_bytes=len(file),
-        download=download,
-        download_digest=hashlib.sha256(file).hexdigest(),
-        steps=200,
-        subject_score=0.83,
-        samples=(MadePicture(key=late, seed=1, width=SIDE, height=SIDE),),
-    )
-    await world.apply(Done, job.id, seconds=90, trained=outcome)
+    best = await publication(world, job, Variant.BEST, file, 0.83)
+    others = [
+        RunnerUp(variant=variant, **await publication(world, job, variant, variant.encode(), 0.9))
+        for variant in runners_up
+    ]
+    await world.apply(Done, job.id, seconds=90, trained=Trained(steps=200, runners_up=tuple(others), **best))
     async with world.services.database.write() as session:
         if shared_with is not None:
             await share_model(session, model, owner.id, shared_with)
         return await session.get_one(Model, model)
+
+
+async def publication(world: World, job: Job, variant: Variant, file: bytes, score: float) -> dict[str, Any]:
+    """Store an adapter of a training, and return what a worker tells of it."""
+    model, blobs = str(job.model_id), world.services.blobs
+    adapter, download = adapter_key(model, job.id, 1, variant), download_key(model, job.id, 1, variant)
+    sample = sample_key(job.id, 1, f"{variant_name('final', variant)}-0")
+    await blobs.put(sample, png(list(Variant).index(variant)))
+    return {
+        "adapter": Adapter(model=model, key=adapter, digest=await blobs.put(adapter, file)),
+        "adapter_bytes": len(file),
+        "download": download,
+        "download_digest": await blobs.put(download, file),
+        "subject_score": score,
+        "samples": (MadePicture(key=sample, seed=1, width=SIDE, height=SIDE),),
+    }
 
 
 async def drawn(world: World, job: Job) -> None:

@@ -17,7 +17,7 @@ from bot.views.job_list import PAGE_JOBS, Usage
 from bot.views.model_buttons import PageButton, Place, Scope
 from bot.views.model_gallery import PAGE_MODELS, Shown
 from bot.views.rename_form import RenameForm
-from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind
+from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind, Variant
 from storage.errors import InvalidName
 from storage.history import Entry, Message
 from storage.names import MAX_CHARS, name_key, validate_name
@@ -58,6 +58,7 @@ def models(draw: st.DrawFn) -> Model:
         created_at=draw(TIMES),
         status=draw(st.sampled_from(ModelStatus)),
         subject_score=draw(st.none() | st.floats(-2, 2)),
+        variant=draw(st.sampled_from(Variant)),
         shared_guild_id=draw(st.none() | SNOWFLAKES),
         trained_at=draw(st.none() | TIMES),
     )
@@ -183,7 +184,8 @@ def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool
     place = Place(model.owner_id if own else viewer, scope, page)
     guild = data.draw(st.none() | st.just(model.shared_guild_id) | SNOWFLAKES)
 
-    check_message(model_gallery.render_model(Shown(model, file("cover")), place, guild).view)
+    choices = list(Variant)[: data.draw(st.integers(0, 3))]
+    check_message(model_gallery.render_model(Shown(model, file("cover"), choices), place, guild).view)
     check_message(model_gallery.render_question(model, place).view)
 
 

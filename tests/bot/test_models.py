@@ -10,7 +10,7 @@ from simcord.results import InteractionResult, ResponseMessage
 
 from bot.services import Services
 from bot.views.download import file_name
-from storage.contract import Failed, FailureReason
+from storage.contract import Failed, FailureReason, Variant
 from storage.models import find_model, usable_models
 from storage.schema import Model
 from tests.bot.conftest import Restart, World, answer, words
@@ -306,7 +306,7 @@ async def test_links_to_a_file_that_discord_does_not_take(world: World, monkeypa
 )
 def test_file_names_are_safe_everywhere(name: str, file: str) -> None:
     model = Model.__new__(Model)
-    model.__dict__.update(id="0123abcd" * 4, name=name)
+    model.__dict__.update(id="0123abcd" * 4, name=name, variant=Variant.BEST)
 
     assert file_name(model) == file
 

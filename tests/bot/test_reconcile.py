@@ -265,9 +265,7 @@ async def test_the_sweep_takes_what_nothing_points_at(
     assert done.trained is not None
     assert drawn.imagined is not None
     kept = [
-        done.trained.adapter.key,
-        done.trained.download,
-        *(sample.key for sample in done.trained.samples),
+        *done.trained.keys(),
         drawn.imagined.pictures[0].key,
         photo_key(model_job.id, 0),
         checkpoint_key(active.id, 1, 100),

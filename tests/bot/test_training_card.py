@@ -2,9 +2,11 @@
 
 import io
 from datetime import UTC, datetime
+from typing import Any
 
 import discord
 import pytest
+from discord import ui
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,8 @@ from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
 from bot.views.share_button import ShareButton
 from bot.views.train_form import TrainForm
-from storage.contract import FailureReason, JobKind, Quality, Stage, SubjectKind, TrainingOptions, photo_key
+from bot.views.variant_button import variant_row
+from storage.contract import FailureReason, JobKind, Quality, Stage, SubjectKind, TrainingOptions, Variant, photo_key
 from storage.jobs import NewPhoto, NewTraining
 from storage.schema import ENDED, Job, JobState, Model
 from tests.bot.payloads import check_message, check_modal
@@ -47,6 +50,7 @@ def models(draw: st.DrawFn) -> Model:
         photo_count=draw(st.integers(min_value=3, max_value=10)),
         created_at=AT,
         subject_score=draw(st.none() | st.floats(min_value=-5, max_value=5)),
+        variant=draw(st.sampled_from(Variant)),
     )
 
 
@@ -94,8 +98,9 @@ def test_the_card_fits(job: Job, model: Model, place: int, alive: bool, sampled:
 
 @given(jobs(), models(), st.integers(min_value=0, max_value=10))
 def test_the_result_fits(job: Job, model: Model, samples: int) -> None:
-    buttons = [ImagineButton(ID), DownloadButton(ID), ShareButton(ID)]
-    result = training_card.render_result(job, model, files(samples), buttons)
+    buttons: ui.ActionRow[Any] = ui.ActionRow(ImagineButton(ID), DownloadButton(ID), ShareButton(ID))
+    rows = [buttons, variant_row(model, list(Variant))]
+    result = training_card.render_result(job, model, files(samples), [row for row in rows if row])
     found = check_message(result.view)
     texts = "\n".join(part.get("content", "") for part in found)
     assert texts.count(f"<@{job.owner_id}>") == 1

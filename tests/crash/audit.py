@@ -16,7 +16,19 @@ from storage.contract import JobKind
 from storage.errors import BlobMissing
 from storage.quotas import recount
 from storage.redis_client import connection_pool
-from storage.schema import Delivery, DeliveryKind, DeliveryState, Draft, Image, Job, JobState, Model, OutboxEntry, Photo
+from storage.schema import (
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Draft,
+    Image,
+    Job,
+    JobState,
+    Model,
+    ModelVariant,
+    OutboxEntry,
+    Photo,
+)
 from tests.crash.house import House
 
 KEY = re.compile(r"[a-z0-9_-]+(/[a-z0-9_-][a-z0-9_.-]*)+")
@@ -107,6 +119,8 @@ async def _blobs(house: House) -> list[str]:
         for model in await session.scalars(select(Model)):
             of_model = {model.adapter_key: model.adapter_digest, model.download_key: model.download_digest}
             named |= {key: digest for key, digest in of_model.items() if key is not None and model.deleted_at is None}
+        for row in await session.scalars(select(ModelVariant)):
+            named |= {row.adapter_key: row.adapter_digest, row.download_key: row.download_digest}
         samples = set(await session.scalars(select(Job.sample_key)))
         samples |= set(await session.scalars(select(Model.cover_key)))
         drafts = set(await session.scalars(select(Draft.id)))

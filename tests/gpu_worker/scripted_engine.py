@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from gpu_worker import pipe
-from storage.contract import FailureReason, Stage
+from storage.contract import FailureReason, Stage, Variant
 
 STEP_SECONDS = float(os.environ.get("SCRIPTED_STEP_SECONDS", "0.02"))
 SAVE_EVERY = 5
@@ -108,6 +108,9 @@ class Engine:
         adapter.write_text(f"adapter of {job} after {steps} steps, {done} of them before")
         download.write_text("download")
         sample = pipe.PictureFile(path=png(order.folder / "final.png"), seed=1, width=64, height=64)
+        freer = order.folder / "adapter-free.safetensors"
+        freer.write_text("a freer one")
+        runner_up = pipe.RunnerUp(variant=Variant.FREE, adapter=freer, download=freer, samples=(sample,))
         self.say(
             pipe.TrainingDone(
                 job=job,
@@ -117,6 +120,7 @@ class Engine:
                 seconds=1.5,
                 samples=(sample,),
                 subject_score=0.7,
+                runners_up=(runner_up,),
             )
         )
 

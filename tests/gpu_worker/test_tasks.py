@@ -12,6 +12,7 @@ from storage.contract import (
     Failed,
     FailureReason,
     JobKind,
+    Variant,
     cancel_key,
     lease_key,
     request_key,
@@ -41,6 +42,12 @@ async def test_a_training_is_told_from_start_to_end(asker: Asker, settings: Work
         assert done.trained.adapter_bytes == len(adapter)
         assert await blobs.get(done.trained.download) == b"download"
         assert (await blobs.get(done.trained.samples[0].key)).startswith(b"\x89PNG")
+        (freer,) = done.trained.runners_up
+        assert freer.variant is Variant.FREE
+        assert hashlib.sha256(await blobs.get(freer.adapter.key)).hexdigest() == freer.adapter.digest
+        assert await blobs.get(freer.download) == b"a freer one"
+        keys = list(done.trained.keys())
+        assert len(keys) == len(set(keys)) == len([key for key in keys if await blobs.exists(key)]) == 6
 
 
 async def test_an_ended_job_leaves_nothing_behind(asker: Asker, settings: WorkerSettings, tmp_path: Path) -> None:

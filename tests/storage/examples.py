@@ -2,21 +2,26 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 from uuid import uuid4
 
 from storage.contract import (
     Adapter,
     Done,
+    Findings,
     Imagined,
     Picture,
     Quality,
+    RunnerUp,
     SubjectKind,
     Trained,
+    Variant,
     adapter_key,
     download_key,
     photo_key,
     picture_key,
     sample_key,
+    variant_name,
 )
 from storage.database import Database
 from storage.jobs import NewImagining, NewPhoto, NewTraining, accept_imagining, accept_training
@@ -98,26 +103,27 @@ async def accepted_imagining(
 
 
 def trained(job: Job, seq: int = 99) -> Done:
-    """The last event of a training that went well."""
-    model = str(job.model_id)
-    return Done(
-        job=job.id,
-        attempt=job.attempt,
-        seq=seq,
-        seconds=42,
-        trained=Trained(
-            adapter=Adapter(model=model, key=adapter_key(model, job.id, job.attempt), digest="a" * 64),
-            adapter_bytes=1000,
-            download=download_key(model, job.id, job.attempt),
-            download_digest="b" * 64,
-            steps=400,
-            subject_score=0.8,
-            samples=tuple(
-                Picture(key=sample_key(job.id, job.attempt, f"final-{n}"), seed=n, width=64, height=64)
-                for n in range(2)
-            ),
+    """The last event of a training that went well, with a choice between two variants."""
+    best = publication(job, Variant.BEST)
+    alike = RunnerUp(variant=Variant.ALIKE, **publication(job, Variant.ALIKE, digest="c" * 64, score=0.9))
+    done = Trained(steps=400, runners_up=(alike,), **best)
+    return Done(job=job.id, attempt=job.attempt, seq=seq, seconds=42, trained=done)
+
+
+def publication(job: Job, variant: Variant, digest: str = "a" * 64, score: float = 0.8) -> dict[str, Any]:
+    """What a worker tells of one adapter of a training."""
+    model, stem = str(job.model_id), variant_name("final", variant)
+    return {
+        "adapter": Adapter(model=model, key=adapter_key(model, job.id, job.attempt, variant), digest=digest),
+        "adapter_bytes": 1000,
+        "download": download_key(model, job.id, job.attempt, variant),
+        "download_digest": "b" * 64,
+        "subject_score": score,
+        "findings": Findings(adherence=0.75, copied=0, repeated=0, drift=0.1),
+        "samples": tuple(
+            Picture(key=sample_key(job.id, job.attempt, f"{stem}-{n}"), seed=n, width=64, height=64) for n in range(2)
         ),
-    )
+    }
 
 
 def imagined(job: Job, seq: int = 99) -> Done:

@@ -148,7 +148,7 @@ async def test_deleting_forgets_everything_made_of_the_photos(database: Database
     async with database.write() as session:
         keys = await delete_model(session, model.id, ANN, NOW)
 
-    assert len(keys) == len(set(keys)) == 3 + 2 + 1 + 2  # photos, samples, a picture, the adapter's two files
+    assert len(keys) == len(set(keys)) == 3 + 4 + 1 + 4  # photos, samples, a picture, and two files of each variant
     assert {key.split("/")[0] for key in keys} == {"photos", "samples", "pictures", "models"}
     async with database.read() as session:
         assert await pictures_of(session, picture.id) == []

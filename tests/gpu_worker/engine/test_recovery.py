@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from gpu_worker import pipe
 from gpu_worker.engine import course as training_course
-from gpu_worker.engine import training_job
+from gpu_worker.engine import publishing, training_job
 from gpu_worker.engine.adapters import file_digest, load_adapter
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.candidates import PATIENCE, points_to_try
@@ -28,7 +28,7 @@ from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Pauses, PictureOrder, Sampler, draw
 from gpu_worker.engine.training import Diverged, DreamBooth
 from gpu_worker.engine.training_job import Stopping, train
-from storage.contract import FailureReason, Quality, Stage, SubjectKind, TrainRequest
+from storage.contract import FailureReason, Quality, Stage, SubjectKind, TrainRequest, Variant
 
 STEPS = 13
 SAVE_EVERY = 4
@@ -115,6 +115,7 @@ def house(
     clock = SimpleNamespace(monotonic=lambda: float(house.steps_run))
     monkeypatch.setattr(DreamBooth, "step", counted)
     monkeypatch.setattr(training_course, "time", clock)
+    monkeypatch.setattr(publishing, "likeness", lambda *_: 0.5)
     monkeypatch.setattr(training_course, "CHECKPOINT_SECONDS", SAVE_EVERY - 0.5)
     use(monkeypatch, RECIPE)
     yield house
@@ -159,6 +160,36 @@ def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(
         saved = (killed_after - 1) // SAVE_EVERY * SAVE_EVERY
         assert house.steps_run - STEPS == killed_after - saved <= SAVE_EVERY
         assert [file_digest(path) for path in (done.adapter, *(sample.path for sample in done.samples))] == expected
+
+
+def test_runners_up_are_published_beside_the_best_and_outlive_the_worker(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first candidate is more like the subject, the second is the best of all."""
+    parts = [(0.95, 0.2), (0.85, 0.6)]
+
+    def judged() -> None:
+        scores = iter(Score(likeness=like, adherence=right, copied=0, repeated=0, drift=0) for like, right in parts)
+        monkeypatch.setattr(training_job, "score_candidate", lambda *_: next(scores))
+
+    monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
+    points = sorted(points_to_try(RECIPE, CHOOSING.pictures, CHOOSING.sampler(RECIPE)))
+    judged()
+    straight = house.finish()
+    assert [one.variant for one in straight.runners_up] == [Variant.ALIKE]
+    files = [straight.adapter, *(one.adapter for one in straight.runners_up)]
+    headers = [load_adapter(path, digest=None, base_digest=house.model.base.digest).header for path in files]
+    assert [header.steps for header in headers] == [points[1], points[0]]
+    assert straight.findings is not None
+    assert straight.findings.adherence == 0.6
+
+    judged()
+    house.steps_run = 0
+    checkpoint = house.run_until_step(points[0] + SAVE_EVERY)
+    resumed = house.finish(checkpoint)
+    again = [resumed.adapter, *(one.adapter for one in resumed.runners_up)]
+    assert [file_digest(path) for path in again] == [file_digest(path) for path in files]
+    assert len({sample.path for one in (resumed, *resumed.runners_up) for sample in one.samples}) == 8
 
 
 @pytest.mark.parametrize(("weight", "rows"), [(0.0, 2), (0.5, 4)])

@@ -1,6 +1,7 @@
 """What stands around the database: Redis, the workers, Discord and the blob store. They forget, die and repeat."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from storage.contract import (
     Adapter,
@@ -13,16 +14,19 @@ from storage.contract import (
     JobKind,
     Picture,
     Queued,
+    RunnerUp,
     Sample,
     Saved,
     Started,
     Step,
     Trained,
+    Variant,
     adapter_key,
     checkpoint_key,
     download_key,
     picture_key,
     sample_key,
+    variant_name,
 )
 from storage.schema import DeliveryKind, Job
 
@@ -159,17 +163,21 @@ def success(job: Job, attempt: int, seq: int) -> Done:
         picture = Picture(key=picture_key(job.id, attempt, 0), seed=1, width=8, height=8)
         return done.model_copy(update={"imagined": Imagined(pictures=(picture,))})
     model = str(job.model_id)
-    adapter = Adapter(model=model, key=adapter_key(model, job.id, attempt), digest=digest_of(job.id, attempt))
-    samples = tuple(Picture(key=sample_key(job.id, attempt, f"final-{n}"), seed=n, width=8, height=8) for n in range(2))
-    trained = Trained(
-        adapter=adapter,
-        adapter_bytes=1,
-        download=download_key(model, job.id, attempt),
-        download_digest="b" * 64,
-        steps=1000,
-        samples=samples,
-    )
-    return done.model_copy(update={"trained": trained})
+    made = {variant: publication(job, attempt, model, variant) for variant in (Variant.BEST, Variant.FREE)}
+    runner_up = RunnerUp(variant=Variant.FREE, **made[Variant.FREE])
+    return done.model_copy(update={"trained": Trained(steps=1000, runners_up=(runner_up,), **made[Variant.BEST])})
+
+
+def publication(job: Job, attempt: int, model: str, variant: Variant) -> dict[str, Any]:
+    key, stem = adapter_key(model, job.id, attempt, variant), variant_name("final", variant)
+    samples = [Picture(key=sample_key(job.id, attempt, f"{stem}-{n}"), seed=n, width=8, height=8) for n in range(2)]
+    return {
+        "adapter": Adapter(model=model, key=key, digest=digest_of(job.id, attempt)),
+        "adapter_bytes": 1,
+        "download": download_key(model, job.id, attempt, variant),
+        "download_digest": "b" * 64,
+        "samples": tuple(samples),
+    }
 
 
 def digest_of(job: str, attempt: int) -> str:
@@ -182,7 +190,7 @@ def files_of(event: AnyEvent) -> set[str]:
         case Sample() | Saved():
             return {event.key}
         case Done(trained=Trained() as trained):
-            return {trained.adapter.key, trained.download, *(sample.key for sample in trained.samples)}
+            return set(trained.keys())
         case Done(imagined=Imagined() as imagined):
             return {picture.key for picture in imagined.pictures}
         case _:

@@ -145,6 +145,7 @@ def the_deleted_is_forgotten(rows: Rows, promises: Promises, outside: Outside) -
         assert (model.name, model.name_key) == (DELETED_NAME, "")
         assert not [photo for photo in rows.photos if photo.model_id == model_id]
         assert not [image for image in rows.images if image.model_id == model_id]
+        assert not [variant for variant in rows.variants if variant.model_id == model_id]
         for job in rows.jobs.values():
             if job.model_id == model_id:
                 assert job.sample_key is job.prompt_shown is None

@@ -19,6 +19,7 @@ from storage.schema import (
     InboxEntry,
     Job,
     Model,
+    ModelVariant,
     OutboxEntry,
     Owner,
     Photo,
@@ -39,6 +40,7 @@ class Rows:
     drafts: dict[str, Draft]
     photos: list[Photo]
     images: list[Image]
+    variants: list[ModelVariant]
     charges: dict[str, Charge]
     inbox: set[str]
 
@@ -54,6 +56,7 @@ class Rows:
             drafts={draft.id: draft for draft in _every(session, Draft)},
             photos=_every(session, Photo),
             images=_every(session, Image),
+            variants=_every(session, ModelVariant),
             charges={charge.job_id: charge for charge in _every(session, Charge)},
             inbox={entry.event_id for entry in _every(session, InboxEntry)},
         )
@@ -76,8 +79,9 @@ class Rows:
         yield from (photo.key for photo in self.photos)
         yield from (image.key for image in self.images)
         yield from (job.sample_key for job in self.jobs.values() if job.sample_key is not None)
-        for model in self.models.values():
-            yield from (key for key in (model.adapter_key, model.download_key, model.cover_key) if key is not None)
+        of_models = [(model.adapter_key, model.download_key, model.cover_key) for model in self.models.values()]
+        of_models += [(row.adapter_key, row.download_key, row.cover_key) for row in self.variants]
+        yield from (key for keys in of_models for key in keys if key is not None)
 
 
 def _every(session: Session, table: type[Row]) -> list[Row]:
