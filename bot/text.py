@@ -1,5 +1,6 @@
 """What the bot says that is longer than a label: every error in words, and people's own words made harmless."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,8 @@ from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.photo_checks import Advice, Flaw
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
 from bot.training import ChildAsSubject, InvalidClass
-from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind, Variant
+from bot.verdict import FAIR_LIKENESS, GOOD_LIKENESS, Facts, Remedy, remedy
+from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind, SubjectKind, Variant
 from storage.errors import (
     InvalidName,
     JobAlreadyEnded,
@@ -33,7 +35,7 @@ from storage.errors import (
     UserError,
 )
 from storage.names import MAX_CHARS
-from storage.schema import Job, JobState
+from storage.schema import Job, JobState, Model
 
 MARKUP = re.compile(r"([\\*_~|`<>#\-+\[\]()@:/])")
 JOINERS = "\u200c\u200d"
@@ -78,6 +80,29 @@ FAILURES = {
     FailureReason.GAVE_UP: "Several workers tried and none came to an end. Please try again later.",
 }
 
+LIKENESS = (
+    (GOOD_LIKENESS, "a very good likeness"),
+    (FAIR_LIKENESS, "a good likeness"),
+    (-math.inf, "only a rough likeness"),
+)
+"""From this score on: 0 is another individual of the class, 1 as alike as the photos are to each other."""
+REMEDIES = {
+    Remedy.OTHER_SIDES: "swap photos of the same view for some from other sides",
+    Remedy.SHARPER: "swap the blurred photos for sharp ones",
+    Remedy.BETTER_LIGHT: "swap the photos that are too dark or too bright",
+    Remedy.LARGER: "send the original photos, not previews or screenshots",
+    Remedy.WHOLE: "add a photo that shows all of it",
+    Remedy.OTHER_PLACES: "add photos in other places, for it clings to these",
+    Remedy.MORE_PHOTOS: "add a photo or two, from the side and from further away",
+    Remedy.FROM_THE_SIDE: "add a photo from the side",
+}
+STYLE_REMEDIES = {
+    Remedy.OTHER_SIDES: "swap pictures that are nearly the same for others",
+    Remedy.SHARPER: "swap the blurred pictures for sharp ones",
+    Remedy.OTHER_PLACES: "add pictures that show other things, for it clings to these",
+    Remedy.MORE_PHOTOS: "add more pictures in the same style",
+    Remedy.FROM_THE_SIDE: "add pictures that show other things in the same style",
+}
 VARIANT_LABELS = {
     Variant.BEST: "Back to the best of both",
     Variant.ALIKE: "More like {name}",
@@ -151,6 +176,19 @@ def too_late(job: Job) -> str:
 
 def why_failed(reason: FailureReason | None) -> str:
     return FAILURES[reason or FailureReason.GAVE_UP]
+
+
+def verdict(model: Model) -> str:
+    """Say in a line how good a model is and what would make it better, as far as that is known."""
+    facts = Facts.of(model)
+    score, better = facts.score, remedy(facts)
+    said = []
+    if score is not None:
+        said.append(f"Score {score:.2f}: {next(words for least, words in LIKENESS if score >= least)}.")
+    if better is not None:
+        words = STYLE_REMEDIES if model.subject_kind is SubjectKind.STYLE else {}
+        said.append(f"To make it better, {words.get(better, REMEDIES[better])}.")
+    return " ".join(said)
 
 
 def variant_label(variant: Variant, name: str) -> str:

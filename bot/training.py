@@ -107,10 +107,18 @@ async def take_in_photos(
     job = uuid4().hex
     taken = await take_in(services, job, attachments, wish.subject_kind)
     reach("training.photos_stored")
-    return new_training(services, job, wish, asker, taken.photos), taken
+    flaws = tuple(found.flaw.value for found in taken.advice)
+    return new_training(services, job, wish, asker, taken.photos, flaws), taken
 
 
-def new_training(services: Services, job: str, wish: Wish, asker: Asker, photos: tuple[NewPhoto, ...]) -> NewTraining:
+def new_training(
+    services: Services,
+    job: str,
+    wish: Wish,
+    asker: Asker,
+    photos: tuple[NewPhoto, ...],
+    photo_flaws: tuple[str, ...] = (),
+) -> NewTraining:
     return NewTraining(
         job=job,
         model=uuid4().hex,
@@ -126,6 +134,7 @@ def new_training(services: Services, job: str, wish: Wish, asker: Asker, photos:
         base=services.base,
         seed=wish.seed,
         options=wish.options,
+        photo_flaws=photo_flaws,
     )
 
 

@@ -82,6 +82,8 @@ class NewTraining:
     base: str
     seed: int
     options: TrainingOptions = field(default_factory=TrainingOptions)
+    photo_flaws: tuple[str, ...] = ()
+    """What is wrong with the photos, as the bot calls it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,7 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime,
         identifier=choose_identifier(await _identifiers_in_use(session, new.owner_id)),
         base=new.base,
         photo_count=len(new.photos),
+        photo_flaws=list(new.photo_flaws),
         created_at=at,
     )
     session.add(model)

@@ -109,6 +109,7 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True):
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[float]: JSON,
+        list[str]: JSON,
         Enum: EnumColumn(
             Enum, native_enum=False, length=32, values_callable=lambda kind: [member.value for member in kind]
         ),
@@ -177,6 +178,8 @@ class Model(Base):
     subject_score: Mapped[float | None] = mapped_column(default=None)
     findings: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     """What its pictures show, beside likeness: `contract.Findings`."""
+    photo_flaws: Mapped[list[str] | None] = mapped_column(default=None)
+    """What was wrong with its photos when they came in, as the bot calls it."""
     variant: Mapped[Variant] = mapped_column(default=Variant.BEST, server_default=Variant.BEST.value)
     """Whose files these are; the others' stand in `ModelVariant`."""
     shared_guild_id: Mapped[int | None] = mapped_column(default=None, index=True)

@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, duration, in_line, plain, too_late, variant_used, why_failed
+from bot.text import bold, duration, in_line, plain, too_late, variant_used, verdict, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from storage.contract import Quality, Stage
@@ -60,7 +60,7 @@ def render_result(
         lines = [f"<@{job.owner_id}>, I could not learn {bold(model.name)}.", why_failed(job.failure)]
         return Rendered(_layout(_container(job, "\n".join(lines))))
     ready = f"<@{job.owner_id}>, {bold(model.name)} is ready."
-    lines = [ready, _verdict(model.subject_score), variant_used(model.variant, model.name)]
+    lines = [ready, verdict(model), variant_used(model.variant, model.name)]
     card = _container(job, "\n".join(filter(None, lines)))
     if samples:
         card.add_item(ui.MediaGallery(*(_item(file, f"{model.name}, drawn by the new model") for file in samples)))
@@ -128,15 +128,6 @@ def _left(seconds: float | None) -> str:
 def _facts(job: Job, model: Model) -> str:
     quality = Quality(job.request["quality"])
     return f"-# {model.photo_count} photos · {model.subject_kind} · {quality} quality · asked by <@{job.owner_id}>"
-
-
-def _verdict(score: float | None) -> str:
-    """Say the likeness in words: 0 is another individual of the class, 1 as alike as the photos are to each other."""
-    if score is None:
-        return ""
-    words = "a very good likeness" if score >= 0.8 else "a good likeness" if score >= 0.6 else "only a rough likeness"
-    advice = "" if score >= 0.6 else "; more photos from other sides may help"
-    return f"Score {score:.2f}: {words}{advice}."
 
 
 def _container(job: Job, words: str) -> ui.Container[ui.LayoutView]:

@@ -27,6 +27,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("models") as models:
         models.add_column(sa.Column("findings", sa.JSON(), nullable=True))
+        models.add_column(sa.Column("photo_flaws", sa.JSON(), nullable=True))
         models.add_column(sa.Column("variant", sa.String(length=32), nullable=False, server_default="best"))
     with op.batch_alter_table("images") as images:
         images.add_column(sa.Column("variant", sa.String(length=32), nullable=False, server_default="best"))
