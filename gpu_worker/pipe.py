@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from storage.contract import FailureReason, Findings, ImagineRequest, Stage, TrainRequest, Variant
+from storage.contract import Digest, FailureReason, Findings, ImagineRequest, Stage, TrainRequest, Variant
 
 HEADER = struct.Struct(">I")
 MAX_FRAME_BYTES = 1 << 20
@@ -38,6 +38,16 @@ class Imagine(Frame):
     request: ImagineRequest
     adapter: Path | None = None
     folder: Path
+    alone: bool = False
+    """In no company: an engine has died over a batch that it was in."""
+
+
+class Prefetch(Frame):
+    """Bring a model near that may soon be asked for. It is not a job, and nothing is reported about it."""
+
+    op: Literal["prefetch"] = "prefetch"
+    adapter: Path
+    digest: Digest
 
 
 class Cancel(Frame):
@@ -51,7 +61,7 @@ class Stop(Frame):
     op: Literal["stop"] = "stop"
 
 
-Order = Train | Imagine | Cancel | Stop
+Order = Train | Imagine | Prefetch | Cancel | Stop
 ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="op")])
 
 
@@ -73,6 +83,8 @@ class Alive(Frame):
     op: Literal["alive"] = "alive"
     job: str
     """Whose step comes next: the one to blame should the engine die now."""
+    others: tuple[str, ...] = ()
+    """Who else is in the same batch, and may be to blame as well."""
 
 
 class Began(Frame):

@@ -109,6 +109,8 @@ class TrainRequest(Message):
     kind: Literal[JobKind.TRAIN] = JobKind.TRAIN
     job: Id
     attempt: int = Field(ge=1)
+    person: Id | None = None
+    """Whose it is, for turns between people: a name that means nothing outside of the bot."""
     model: Id
     base: str
     identifier: str
@@ -140,6 +142,8 @@ class ImagineRequest(Message):
     kind: Literal[JobKind.IMAGINE] = JobKind.IMAGINE
     job: Id
     attempt: int = Field(ge=1)
+    person: Id | None = None
+    """As in a `TrainRequest`."""
     base: str
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
     negative_prompt: str = Field(default="", max_length=MAX_PROMPT_CHARS)
