@@ -11,6 +11,7 @@ from functools import partial
 
 from redis.asyncio import ConnectionPool, Redis
 
+from bot.drafts import DRAFT_LIFE
 from bot.loops import Loop, Wake, forever
 from bot.outbox import Outbox, Trace
 from storage.blobs import Blobs
@@ -125,8 +126,9 @@ class Reconciler:
 
     async def drop_photos(self) -> None:
         """Delete the photos of trainings that ended long enough ago."""
+        now = self._clock()
         async with self._database.read() as session:
-            photos = await expired_photos(session, self._clock() - self._photo_retention, BATCH)
+            photos = await expired_photos(session, now - self._photo_retention, now - DRAFT_LIFE, BATCH)
         for photo in photos:
             await self._blobs.delete(photo.key)
         if photos:

@@ -10,11 +10,13 @@ from bot.rendering import load, marked
 from bot.services import Services
 from bot.uploads import FILE_BYTES, MAX_FILES
 from bot.views import training_card
+from bot.views.class_buttons import class_row
 from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
 from bot.views.rendered import Rendered
 from bot.views.share_button import ShareButton
 from bot.views.variant_button import variant_row
+from storage.class_questions import is_open
 from storage.jobs import pictures_of
 from storage.models import trainings_of
 from storage.schema import DeliveryKind, Job, JobState, Model
@@ -31,7 +33,10 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
         model = await session.get_one(Model, job.model_id)
         images = await pictures_of(session, job.id, model.variant)
         variants = await choices(session, model.id)
+        asks = await is_open(session, job)
     samples = await load(services, [image.key for image in images[:MAX_FILES]], "sample", limit)
+    if asks:
+        return marked(training_card.render_question(job, model, class_row(job)), job.id, DeliveryKind.RESULT)
     rows = [row for row in (ui.ActionRow(*_buttons(job, model)), variant_row(model, variants)) if row and row.children]
     result = training_card.render_result(job, model, samples, rows)
     return marked(result, job.id, DeliveryKind.RESULT)
@@ -39,11 +44,15 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
 
 async def show_result(interaction: "discord.Interaction[Dreambot]", model_id: str) -> None:
     """Show a model's result anew where somebody has pressed a button of it."""
-    services = interaction.client.services
     await interaction.response.defer()
-    async with services.database.read() as session:
+    async with interaction.client.services.database.read() as session:
         *_, training = await trainings_of(session, model_id)
-    card = await render_result(services, training)
+    await show_result_of(interaction, training)
+
+
+async def show_result_of(interaction: "discord.Interaction[Dreambot]", job_id: str) -> None:
+    """Show a training's result anew where it stands; the press must be acknowledged."""
+    card = await render_result(interaction.client.services, job_id)
     nobody = discord.AllowedMentions.none()
     await interaction.edit_original_response(view=card.view, attachments=card.files, allowed_mentions=nobody)
 

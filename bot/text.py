@@ -11,7 +11,7 @@ from discord.utils import format_dt
 from bot.access import NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
-from bot.drafts import DraftGone, FormGone
+from bot.drafts import DRAFT_LIFE, DraftGone, FormGone
 from bot.estimates import Estimate
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.photo_checks import Advice, Flaw
@@ -29,6 +29,7 @@ from storage.errors import (
     NoRoom,
     NotYourJob,
     PromptGone,
+    QuestionClosed,
     QuotaUsedUp,
     TooManyJobs,
     TrainingActive,
@@ -78,6 +79,7 @@ FAILURES = {
     FailureReason.UPGRADE: "The worker is of another version than I am. Please tell whoever runs this bot.",
     FailureReason.ENGINE_DIED: "The worker broke down over it. Please try again.",
     FailureReason.GAVE_UP: "Several workers tried and none came to an end. Please try again later.",
+    FailureReason.CLASS_DOUBTFUL: "The photos seem to show something else than the class says, so nothing was trained.",
 }
 
 LIKENESS = (
@@ -191,6 +193,16 @@ def verdict(model: Model) -> str:
     return " ".join(said)
 
 
+def doubt(model: Model, seen: str) -> str:
+    """Ask about a class that does not seem to fit the photos."""
+    hours = DRAFT_LIFE.total_seconds() / 3600
+    return (
+        f'To me these photos look like "{plain(seen)}", and you said "{plain(model.class_noun)}". That word decides '
+        "more than anything else how good the pictures get. Nothing was trained yet and nothing is taken from your "
+        f"quota; the photos wait here for {hours:g} hours."
+    )
+
+
 def variant_label(variant: Variant, name: str) -> str:
     """Name the button that turns to a variant; Discord shows no markup there."""
     return VARIANT_LABELS[variant].format(name=tidy(name))
@@ -292,6 +304,9 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     ),
     PhotosRefused: _refused,
     DraftGone: lambda _: "These photos are deleted, for they waited too long. Please run `/train` with them again.",
+    QuestionClosed: lambda _: (
+        "That is answered already, or the photos waited too long and are deleted. `/jobs` shows what is under way."
+    ),
     TrainingActive: lambda _: "You have a training under way. Wait for its end, or stop it with `/cancel`.",
     FormGone: lambda _: "I do not know this form any more. Please open it once more; nothing was begun.",
     # prompts and pictures

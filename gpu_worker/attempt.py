@@ -130,9 +130,10 @@ class Attempt:
         match last:
             case TrainingDone() | ImaginingDone():
                 await self._finish(request, last)
-            case JobFailed(reason=reason):
+            case JobFailed(reason=reason, seen_class=seen):
                 log.warning("job %s attempt %d failed: %s %s", self._job, self._attempt, reason.value, last.detail)
-                await self._end_unwanted_or(Failed, reason=reason, retry=reason is FailureReason.ENGINE_DIED)
+                retry = reason is FailureReason.ENGINE_DIED
+                await self._end_unwanted_or(Failed, reason=reason, retry=retry, seen_class=seen)
             case JobCancelled():
                 await self._end_unwanted(last.step)
             case _:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from storage.contract import Digest, FailureReason, Findings, ImagineRequest, Stage, TrainRequest, Variant
+from storage.contract import ClassName, Digest, FailureReason, Findings, ImagineRequest, Stage, TrainRequest, Variant
 
 HEADER = struct.Struct(">I")
 MAX_FRAME_BYTES = 1 << 20
@@ -164,6 +164,8 @@ class JobFailed(Frame):
     op: Literal["job_failed"] = "job_failed"
     job: str
     reason: FailureReason
+    seen_class: ClassName | None = None
+    """What the photos show in place of what was said, for `CLASS_DOUBTFUL`."""
     detail: str = ""
     """For the worker's log; never shown to a person."""
 

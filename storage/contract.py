@@ -23,6 +23,8 @@ Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 BlobKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-][a-z0-9_.-]*)+$", max_length=200)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in hex."""
+ClassName = Annotated[str, StringConstraints(pattern=r"^[a-z]+( [a-z]+)*$", max_length=40)]
+"""A class that an embedder knows."""
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
@@ -66,6 +68,8 @@ class FailureReason(StrEnum):
     UPGRADE = "upgrade"
     ENGINE_DIED = "engine_died"
     GAVE_UP = "gave_up"
+    CLASS_DOUBTFUL = "class_doubtful"
+    """The photos show something else than the class noun says: their owner is asked before anything is spent."""
 
 
 class Message(BaseModel):
@@ -121,6 +125,8 @@ class TrainRequest(Message):
     crops: tuple[Box | None, ...] = ()
     """Where the subject of each photo is, for crops to be laid around it; none at all where nobody looked."""
     options: TrainingOptions = TrainingOptions()
+    class_agreed: bool = False
+    """That its owner was asked whether the class noun fits."""
     seed: Seed
 
     @model_validator(mode="after")
@@ -286,6 +292,8 @@ class Failed(EventBase):
     kind: Literal["failed"] = "failed"
     reason: FailureReason
     retry: bool = False
+    seen_class: ClassName | None = None
+    """What the photos show in place of what was said, for `CLASS_DOUBTFUL`."""
 
 
 class Cancelled(EventBase):

@@ -75,6 +75,10 @@ class PromptGone(UserError):
     """A prompt goes with its pictures, and after a while where there are none."""
 
 
+class QuestionClosed(UserError):
+    """It was answered, or its photos waited too long."""
+
+
 class TrainingActive(UserError):
     def __init__(self, job: str) -> None:
         super().__init__(f"job {job} is active")

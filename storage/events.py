@@ -90,6 +90,7 @@ async def _end(session: AsyncSession, job: Job, event: Done | Failed | Cancelled
         case Failed(retry=True):
             await retry_job(session, job.id, at, event.reason)
         case Failed():
+            job.seen_class = event.seen_class
             await end_job(session, job, JobState.FAILED, at, event.reason)
         case Cancelled():
             await end_job(session, job, JobState.CANCELLED, at)

@@ -84,6 +84,8 @@ class NewTraining:
     options: TrainingOptions = field(default_factory=TrainingOptions)
     photo_flaws: tuple[str, ...] = ()
     """What is wrong with the photos, as the bot calls it."""
+    class_agreed: bool = False
+    """That the owner was asked whether the class noun fits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +286,7 @@ def _train_request(new: NewTraining, model: Model) -> TrainRequest:
         photos=tuple(photo.key for photo in new.photos),
         crops=tuple(photo.subject for photo in new.photos),
         options=new.options,
+        class_agreed=new.class_agreed,
         seed=new.seed,
     )
 

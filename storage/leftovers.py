@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.contract import JobKind
+from storage.contract import FailureReason, JobKind
 from storage.schema import (
     ACTIVE,
     WAITING,
@@ -45,9 +45,16 @@ async def unreferenced(session: AsyncSession, keys: Collection[str]) -> list[str
     return [key for key in keys if key not in known and needed.isdisjoint(key.split("/"))]
 
 
-async def expired_photos(session: AsyncSession, ended_before: datetime, limit: int) -> Sequence[Photo]:
-    """Return photos of trainings that ended before the time; they have done their work."""
+async def expired_photos(
+    session: AsyncSession, ended_before: datetime, asked_before: datetime, limit: int
+) -> Sequence[Photo]:
+    """Return photos of trainings that ended before the time; they have done their work.
+
+    Those whose owner is asked about their class wait until `asked_before`, if that is earlier.
+    """
     query = select(Photo).join(Job, Job.id == Photo.job_id).where(Job.finished_at <= ended_before)
+    unasked = or_(Job.failure.is_(None), Job.failure != FailureReason.CLASS_DOUBTFUL)
+    query = query.where(or_(unasked, Job.finished_at <= asked_before))
     return (await session.scalars(query.order_by(Photo.id).limit(limit))).all()
 
 

@@ -251,6 +251,8 @@ class Job(Base):
     seconds_left: Mapped[float | None] = mapped_column(default=None)
     sample_key: Mapped[str | None] = mapped_column(String(200), default=None)
     failure: Mapped[FailureReason | None] = mapped_column(default=None)
+    seen_class: Mapped[str | None] = mapped_column(String(64), default=None)
+    """What the photos of a training that failed as `CLASS_DOUBTFUL` show."""
     started_at: Mapped[datetime | None] = mapped_column(default=None)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -25,6 +25,7 @@ from bot.training import (
     take_in_photos,
 )
 from bot.views import contact_sheet
+from bot.views.class_buttons import ClassButton
 from bot.views.contact_sheet import Offer
 from bot.views.share_button import ShareButton
 from bot.views.train_form import KIND_LABELS, QUALITY_LABELS, TrainForm
@@ -40,7 +41,8 @@ Photo = discord.Attachment
 
 def register(bot: "Dreambot") -> None:
     bot.tree.add_command(train)
-    bot.add_dynamic_items(contact_sheet.TrainButton, contact_sheet.SwapButton, contact_sheet.CancelButton, ShareButton)
+    bot.add_dynamic_items(contact_sheet.TrainButton, contact_sheet.SwapButton, contact_sheet.CancelButton)
+    bot.add_dynamic_items(ClassButton, ShareButton)
 
 
 @app_commands.command(description="Teach me what something looks like from 3 to 10 photos, and draw it anywhere")

@@ -7,10 +7,10 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, duration, in_line, plain, too_late, variant_used, verdict, why_failed
+from bot.text import bold, doubt, duration, in_line, plain, too_late, variant_used, verdict, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
-from storage.contract import Quality, Stage
+from storage.contract import FailureReason, Quality, Stage
 from storage.schema import ACTIVE, WAITING, Job, JobState, Model
 
 BAR_CELLS = 20
@@ -70,6 +70,14 @@ def render_result(
     return Rendered(_layout(card), list(samples))
 
 
+def render_question(job: Job, model: Model, answers: ui.ActionRow[Any]) -> Rendered:
+    """Ask the owner whether their photos show what they call them; mentions them as a result does."""
+    lines = [f"<@{job.owner_id}>, a question before I learn {bold(model.name)}.", doubt(model, job.seen_class or "")]
+    card = _container(job, "\n".join(lines), discord.Colour.gold())
+    card.add_item(answers)
+    return Rendered(_layout(card))
+
+
 def bar(step: int, steps: int) -> str:
     filled = min(BAR_CELLS, BAR_CELLS * step // max(steps, 1))
     return "▰" * filled + "▱" * (BAR_CELLS - filled)
@@ -103,6 +111,8 @@ def _ending(job: Job) -> str:
             return f"Learned{took}.{too_late(job)}"
         case JobState.CANCELLED:
             return "Cancelled."
+        case _ if job.failure is FailureReason.CLASS_DOUBTFUL:
+            return why_failed(job.failure)
         case _:
             return f"It did not work out. {why_failed(job.failure)}"
 
@@ -130,8 +140,9 @@ def _facts(job: Job, model: Model) -> str:
     return f"-# {model.photo_count} photos · {model.subject_kind} · {quality} quality · asked by <@{job.owner_id}>"
 
 
-def _container(job: Job, words: str) -> ui.Container[ui.LayoutView]:
-    return ui.Container(ui.TextDisplay(words), accent_colour=COLOURS.get(job.state, discord.Colour.blurple()))
+def _container(job: Job, words: str, colour: discord.Colour | None = None) -> ui.Container[ui.LayoutView]:
+    colour = colour or COLOURS.get(job.state, discord.Colour.blurple())
+    return ui.Container(ui.TextDisplay(words), accent_colour=colour)
 
 
 def _layout(card: ui.Container[ui.LayoutView]) -> ui.LayoutView:

@@ -25,6 +25,7 @@ from gpu_worker.engine.choosing import (
     find_embedders,
     score_candidate,
 )
+from gpu_worker.engine.class_check import doubted
 from gpu_worker.engine.class_images import BATCH, choose_class_images, draw_class_images
 from gpu_worker.engine.course import Course, go_back, save
 from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
@@ -35,7 +36,7 @@ from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw
 from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Examples, Latents
-from storage.contract import Stage, SubjectKind, TrainRequest
+from storage.contract import FailureReason, Stage, SubjectKind, TrainRequest
 from storage.faults import reach
 
 log = logging.getLogger(__name__)
@@ -55,14 +56,18 @@ class Stopping(Exception):
 def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     """Train one subject and write everything into the order's folder.
 
-    Raises `Diverged` when it does so twice, `PhotoMissing`, and what `memory.ran_out` knows.
+    Where the photos show another class than its owner says, nothing is trained and the last report tells so. Raises
+    `Diverged` when it does so twice, `PhotoMissing`, and what `memory.ran_out` knows.
     """
     request, started = order.request, time.monotonic()
+    seen, embedders = load_photos(order.photos), find_embedders(model.base.folder)
+    if shown := doubted(embedders, request, seen):
+        yield pipe.JobFailed(job=request.job, reason=FailureReason.CLASS_DOUBTFUL, seen_class=shown)
+        return
     recipe = choose_recipe(model.base.family, request.subject_kind, request.quality, len(order.photos), request.options)
     yield pipe.Began(job=request.job, steps=recipe.steps)
 
-    seen = load_photos(order.photos)
-    course = Course(order, recipe, seen, _digest(model, request, recipe, seen), find_embedders(model.base.folder))
+    course = Course(order, recipe, seen, _digest(model, request, recipe, seen), embedders)
     yield _progress(course, Stage.PREPARING, 0, 1)
     crops = request.crops or [None] * len(seen)
     views = [views_of(photo, model.base.resolution, crop) for photo, crop in zip(seen, crops, strict=True)]

@@ -1,4 +1,4 @@
-"""What else a training has found: variants of a model to choose from, and what their pictures show."""
+"""What else a training has found: variants to choose from, what their pictures show, and a class that does not fit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,5 +29,7 @@ def upgrade() -> None:
         models.add_column(sa.Column("findings", sa.JSON(), nullable=True))
         models.add_column(sa.Column("photo_flaws", sa.JSON(), nullable=True))
         models.add_column(sa.Column("variant", sa.String(length=32), nullable=False, server_default="best"))
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.add_column(sa.Column("seen_class", sa.String(length=64), nullable=True))
     with op.batch_alter_table("images") as images:
         images.add_column(sa.Column("variant", sa.String(length=32), nullable=False, server_default="best"))

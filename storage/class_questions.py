@@ -1,0 +1,72 @@
+"""A training that ended with a question: whether its photos are what their owner calls them. The answer begins another.
+
+The photos' rows go over to the new training in the transaction that accepts it, so that a question is answered once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.contract import FailureReason, SubjectKind, TrainRequest
+from storage.errors import QuestionClosed
+from storage.jobs import NO_LIMIT, NewPhoto, NewTraining, accept_training
+from storage.schema import Job, Model, Photo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the owner says that the photos show, and where they said it."""
+
+    class_noun: str
+    subject_kind: SubjectKind
+    interaction_id: int
+    guild_id: int | None
+    channel_id: int
+
+
+async def is_open(session: AsyncSession, job: Job) -> bool:
+    """Tell whether the job asks about its class, and its photos are still there for an answer."""
+    asks = job.failure is FailureReason.CLASS_DOUBTFUL
+    return asks and bool(await session.scalar(select(exists().where(Photo.job_id == job.id))))
+
+
+async def train_after_all(
+    session: AsyncSession, job: Job, answer: Answer, at: datetime, per_day: int = NO_LIMIT
+) -> Job:
+    """Promise a training of the same photos as the answer says, which is not asked about again.
+
+    Raises `QuestionClosed`, `NameTaken`, `TrainingActive`, `QuotaUsedUp`; the question stays open then.
+    """
+    if not await is_open(session, job):
+        raise QuestionClosed
+    model = await session.get_one(Model, job.model_id)
+    asked = TrainRequest.model_validate(job.request)
+    rows = (await session.scalars(select(Photo).where(Photo.job_id == job.id).order_by(Photo.position))).all()
+    crops = asked.crops or (None,) * len(rows)
+    photos = [
+        NewPhoto(key=row.key, sha256=row.sha256, width=row.width, height=row.height, subject=crop)
+        for row, crop in zip(rows, crops, strict=True)
+    ]
+    await session.execute(delete(Photo).where(Photo.job_id == job.id))
+    new = NewTraining(
+        job=uuid4().hex,
+        model=uuid4().hex,
+        interaction_id=answer.interaction_id,
+        owner_id=job.owner_id,
+        guild_id=answer.guild_id,
+        channel_id=answer.channel_id,
+        name=model.name,
+        class_noun=answer.class_noun,
+        subject_kind=answer.subject_kind,
+        quality=asked.quality,
+        photos=tuple(photos),
+        base=job.base,
+        seed=asked.seed,
+        options=asked.options,
+        photo_flaws=tuple(model.photo_flaws or ()),
+        class_agreed=True,
+    )
+    return await accept_training(session, new, at, per_day)
