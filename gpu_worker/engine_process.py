@@ -3,7 +3,8 @@
 The engine lives in a process of its own, so that a hung kernel, exhausted memory or a crash takes no queue consumer
 along. It ends with its parent, since its standard input closes then. When it dies, the job whose step it was doing has
 failed; every other is given to the next engine, a training with its newest checkpoint, so that nobody pays for a
-neighbour's crash.
+neighbour's crash. Where the step was that of several pictures, each of them is drawn alone by the next engine: then it
+shows whose fault it was.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from gpu_worker import pipe
@@ -76,7 +78,7 @@ class EngineProcess:
         self._on_ready = on_ready
         self._process: Process | None = None
         self._work: dict[str, _Work] = {}
-        self._in_hand: str | None = None  # the job whose step the engine does; None until it has said so
+        self._in_hand: set[str] = set()  # the jobs whose step the engine does; none until it has said so
         self._killed_because = ""
         self._hangs = 0
         self._quiet = 0.0  # seconds without a frame, as the watch counts them: it rests while we are frozen ourselves
@@ -132,6 +134,11 @@ class EngineProcess:
         else:
             self._report(pipe.JobCancelled(job=job))
 
+    def prefetch(self, adapter: Path, digest: str) -> None:
+        """Let the engine bring a model near that may soon be asked for; it is no matter if it does not."""
+        if self.ready.is_set():
+            self._send(pipe.Prefetch(adapter=adapter, digest=digest))
+
     async def stop(self, seconds: float) -> None:
         """Let the engine checkpoint what trains and end; kill it when that takes longer than `seconds`."""
         self._stopping = True
@@ -149,7 +156,7 @@ class EngineProcess:
 
     async def _live(self) -> bool:
         """Run one process until it ends; returns whether its base model was loaded."""
-        self._quiet, self._in_hand, self._killed_because = 0.0, None, ""
+        self._quiet, self._in_hand, self._killed_because = 0.0, set(), ""
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
         )
@@ -196,7 +203,7 @@ class EngineProcess:
             self._send_waiting()
             self._on_ready(True)
         elif isinstance(report, pipe.Alive):
-            self._in_hand = report.job
+            self._in_hand = {report.job, *report.others}
         else:
             self._report(report)
 
@@ -245,7 +252,7 @@ class EngineProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _bury(self, how: str) -> None:
-        """Fail the job that the engine died over; all others wait for the next engine."""
+        """Fail the job that the engine died over, if it is clear which; all others wait for the next engine."""
         self._process = None
         if self.ready.is_set():
             self.ready.clear()
@@ -255,12 +262,14 @@ class EngineProcess:
                 del self._work[job]
                 work.reports.put_nowait(None)
                 work.over.set()
-            elif work.sent and self._in_hand in {None, job}:
+            elif work.sent and self._in_hand <= {job}:
                 self._report(pipe.JobFailed(job=job, reason=FailureReason.ENGINE_DIED, detail=how))
             elif work.sent and work.cancelled:
                 self._report(pipe.JobCancelled(job=job))
             else:
                 work.sent = False
+                if job in self._in_hand and isinstance(work.order, pipe.Imagine):
+                    work.order = work.order.model_copy(update={"alone": True})
 
 
 def _in_words(code: int) -> str:

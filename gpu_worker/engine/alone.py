@@ -8,10 +8,9 @@ import uuid
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.base_model import load_base
-from gpu_worker.engine.imagining_job import imagine
-from gpu_worker.engine.loop import Work
 from gpu_worker.engine.photos import PhotoMissing
 from gpu_worker.engine.resident import Resident
+from gpu_worker.engine.studio import Studio
 from gpu_worker.engine.training_job import train
 from storage.contract import MAX_PHOTOS, MAX_SEED, MIN_PHOTOS, Adapter, ImagineRequest, TrainingOptions, TrainRequest
 
@@ -35,10 +34,13 @@ def train_folder(arguments: argparse.Namespace) -> None:
         quality=arguments.quality,
         photos=tuple(f"photos/local/{place}.png" for place in range(len(photos))),
         options=TrainingOptions(**{name: getattr(arguments, name) for name in TrainingOptions.model_fields}),
+        class_agreed=True,  # nobody waits to be asked
         seed=arguments.seed,
     )
     order = pipe.Train(request=request, photos=photos, folder=arguments.out)
-    _show(train(Resident(load_base(arguments.base, arguments.device)), order, arguments.cache))
+    for report in train(Resident(load_base(arguments.base, arguments.device)), order, arguments.cache):
+        if report is not None:
+            _show(report)
 
 
 def generate(arguments: argparse.Namespace) -> None:
@@ -60,12 +62,19 @@ def generate(arguments: argparse.Namespace) -> None:
         guidance_scale=arguments.guidance,
     )
     order = pipe.Imagine(request=request, adapter=arguments.adapter, folder=arguments.out)
-    _show(imagine(Resident(load_base(arguments.base, arguments.device)), order))
+    studio = Studio(Resident(load_base(arguments.base, arguments.device)), _show, _give_up)
+    studio.take(order)
+    while studio.busy:
+        if studio.has_steps:
+            studio.draw(studio.choose())
+        studio.hand_over(patient=not studio.has_steps)
 
 
-def _show(work: Work) -> None:
-    """Print each report as a line of JSON."""
-    for report in work:
-        if report is not None:
-            sys.stdout.write(report.model_dump_json(exclude={"job"}) + "\n")
-            sys.stdout.flush()
+def _show(report: pipe.Report) -> None:
+    """Print a report as a line of JSON."""
+    sys.stdout.write(report.model_dump_json(exclude={"job"}) + "\n")
+    sys.stdout.flush()
+
+
+def _give_up(_job: str, problem: Exception) -> None:
+    raise problem

@@ -1,26 +1,26 @@
 """The engine's loop: it turns orders into reports, one small piece of work at a time.
 
-A piece is a denoising step or a training step. Pictures go first, for somebody waits for each of them; a training gets
-its turn whenever none is waiting, and at least once after every picture order. Orders are read between pieces, so
-cancelling takes effect at the next one.
+A piece is a denoising step of a batch of pictures or a training step; `turns.py` says which comes next. Orders are read
+between pieces, so cancelling takes effect at the next one.
 """
 
 import logging
 import queue
 import time
-from collections import deque
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterRefused
-from gpu_worker.engine.imagining_job import imagine
 from gpu_worker.engine.memory import give_back, ran_out
 from gpu_worker.engine.photos import PhotoMissing
 from gpu_worker.engine.resident import Resident
+from gpu_worker.engine.studio import Studio
 from gpu_worker.engine.training import Diverged
 from gpu_worker.engine.training_job import Stopping, train
+from gpu_worker.engine.turns import Floor
 from storage.contract import FailureReason
 
 log = logging.getLogger(__name__)
@@ -30,10 +30,12 @@ ALIVE_SECONDS = 1.0
 Work = Generator[pipe.Report | None, None, None]
 
 
-@dataclass
-class Job:
+@dataclass(eq=False)
+class Training:
     id: str
+    person: str
     work: Work
+    begun: bool = False
     steps_done: int = 0
 
 
@@ -48,27 +50,31 @@ class EngineLoop:
         send: Callable[[pipe.Frame], None],
     ) -> None:
         self.model, self.cache, self.orders, self.send = model, cache, orders, send
-        self.pictures: deque[Job] = deque()
-        self.trainings: deque[Job] = deque()
-        self.training_is_due = False
-        self.last_sign = 0.0, ""
+        self.studio = Studio(model, send, self._fail)
+        self.trainings: list[Training] = []
+        self.trained: Counter[str] = Counter()
+        """Pieces of training that each person has had, while anybody wants any."""
+        self.floor = Floor()
+        self.last_sign: tuple[float, Sequence[str]] = 0.0, ()
 
     def run(self) -> None:
-        while self._take_orders(wait=not (self.pictures or self.trainings)):
-            if self.trainings and (self.training_is_due or not self.pictures):
-                self.training_is_due = False
-                self._advance(self.trainings)
-            elif self.pictures:
-                waiting = len(self.pictures)
-                self._advance(self.pictures)
-                self.training_is_due = len(self.pictures) < waiting
+        while self._take_orders(wait=not (self.trainings or self.studio.busy)):
+            pictures, trainings = self.studio.has_steps, bool(self.trainings)
+            self.studio.hand_over(patient=not (pictures or trainings))
+            on_training = self.floor.training_is_next(pictures=pictures, trainings=trainings)
+            began = time.monotonic()
+            if on_training:
+                self._train_on()
+            elif pictures:
+                self._draw_on()
+            self.floor.spent(time.monotonic() - began, on_training=on_training)
 
-    def _show_life(self, job: str) -> None:
+    def _show_life(self, jobs: Sequence[str]) -> None:
         """Tell the parent that the step before did not hang, and whose comes now."""
         at, told = self.last_sign
-        if job != told or time.monotonic() - at > ALIVE_SECONDS:
-            self.send(pipe.Alive(job=job))
-            self.last_sign = time.monotonic(), job
+        if jobs != told or time.monotonic() - at > ALIVE_SECONDS:
+            self.send(pipe.Alive(job=jobs[0], others=tuple(jobs[1:])))
+            self.last_sign = time.monotonic(), jobs
 
     def _take_orders(self, *, wait: bool) -> bool:
         """Take what has come, or wait for something to come; False when it is time to end."""
@@ -85,22 +91,32 @@ class EngineLoop:
             self._take(order)
             wait = False
 
-    def _take(self, order: pipe.Train | pipe.Imagine | pipe.Cancel) -> None:
+    def _take(self, order: pipe.Train | pipe.Imagine | pipe.Prefetch | pipe.Cancel) -> None:
         match order:
             case pipe.Train():
-                self.trainings.append(Job(order.request.job, train(self.model, order, self.cache)))
+                job = order.request.job
+                self.trainings.append(Training(job, order.request.person or job, train(self.model, order, self.cache)))
             case pipe.Imagine():
-                self.pictures.append(Job(order.request.job, imagine(self.model, order)))
+                self.studio.take(order)
+            case pipe.Prefetch():
+                self._prefetch(order)
             case pipe.Cancel():
                 self._cancel(order.job)
 
+    def _prefetch(self, order: pipe.Prefetch) -> None:
+        try:
+            self.model.prefetch(order.adapter, order.digest)
+        except AdapterRefused as problem:
+            log.warning("a model was not fetched ahead: %s", problem)  # whoever asks for it will be told
+
     def _cancel(self, job_id: str) -> None:
         """Drop a job. One that is unknown, because it has just ended, is left at its own last report."""
-        for jobs in (self.pictures, self.trainings):
-            for job in [job for job in jobs if job.id == job_id]:
-                jobs.remove(job)
-                job.work.close()
-                self.send(pipe.JobCancelled(job=job.id, step=job.steps_done))
+        if self.studio.cancel(job_id):
+            self.send(pipe.JobCancelled(job=job_id))
+        for job in [job for job in self.trainings if job.id == job_id]:
+            self.trainings.remove(job)
+            job.work.close()
+            self.send(pipe.JobCancelled(job=job.id, step=job.steps_done))
 
     def _save_trainings(self) -> None:
         for job in self.trainings:
@@ -112,28 +128,40 @@ class EngineLoop:
             except Exception:
                 log.exception("job %s could not be saved", job.id)  # its last checkpoint stays
 
-    def _advance(self, jobs: deque[Job]) -> None:
-        """Do the next piece of the first job's work; a failure ends that job alone."""
-        job = jobs[0]
-        self._show_life(job.id)
+    def _draw_on(self) -> None:
+        if batch := self.studio.choose():
+            self._show_life(list(dict.fromkeys(turn.job for turn in batch)))
+            self.studio.draw(batch)
+
+    def _train_on(self) -> None:
+        """Do the next piece of a training: of the one that has begun, else of the person who has had the least."""
+        job = min(self.trainings, key=lambda job: (not job.begun, self.trained[job.person]))
+        job.begun = True
+        self.trained[job.person] += 1
+        self._show_life([job.id])
         try:
             report = next(job.work)
         except StopIteration:
-            jobs.popleft()
+            self._forget(job)
             return
         except Exception as problem:  # noqa: BLE001 - the loop top: one job's failure must not end the others
-            jobs.popleft()
-            self._fail(job, problem)
+            self._forget(job)
+            self._fail(job.id, problem)
             return
         if report is not None:
             if isinstance(report, pipe.Progress):
                 job.steps_done = report.step
             self.send(report)
 
-    def _fail(self, job: Job, problem: Exception) -> None:
+    def _forget(self, job: Training) -> None:
+        self.trainings.remove(job)
+        if not self.trainings:
+            self.trained.clear()
+
+    def _fail(self, job: str, problem: Exception) -> None:
         reason = failure_reason(problem)
-        log.error("job %s failed: %s", job.id, reason, exc_info=problem)
-        self.send(pipe.JobFailed(job=job.id, reason=reason, detail=f"{type(problem).__name__}: {problem}"[:500]))
+        log.error("job %s failed: %s", job, reason, exc_info=problem)
+        self.send(pipe.JobFailed(job=job, reason=reason, detail=f"{type(problem).__name__}: {problem}"[:500]))
         if reason is FailureReason.OUT_OF_MEMORY:
             give_back()
 

@@ -1,73 +1,120 @@
-"""What stays on the device: the base, the slots in its layers, and the people who are in them."""
+"""What stays on the device: the base, the slots in its layers, and the people who are in them.
 
-from collections import OrderedDict
+An adapter comes from the disk into the machine's memory, where its digest is checked, and from there into a slot of the
+serving bank; on both the one unused for longest makes room. A slot whose pictures are being drawn is held.
+"""
+
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from gpu_worker.engine.adapters import AdapterRefused, load_adapter
+from gpu_worker.engine.adapters import AdapterFile, AdapterRefused, load_adapter
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.host_memory import HostMemory
 from gpu_worker.engine.samplers import process_of
 from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, Bank, Slots
 from gpu_worker.engine.texts import Saying, TextCache
 
-SERVING_SLOTS = 16
+SERVING_SLOTS = 64
 SERVING_RANK = 16
+
+
+class NoFreeSlot(Exception):
+    """Every slot is held by pictures in work."""
 
 
 class Resident:
     """A base with slot layers installed, and a serving bank in which the people used last stay loaded."""
 
-    def __init__(self, base: BaseModel) -> None:
+    def __init__(self, base: BaseModel, slots: int = SERVING_SLOTS) -> None:
         self.base = base
         self.process = process_of(base.scheduler_config)
         self.slots = Slots()
         self.texts = TextCache()
         self.slots.install("unet", base.unet, UNET_LAYERS)
         self.slots.install("text_encoder", base.text_encoder, TEXT_LAYERS)
-        self._people: OrderedDict[str, int] = OrderedDict()  # adapter digest -> slot, least recently used first
-        self._rank = SERVING_RANK
-        self.serving = self._empty_bank()
+        self.host = HostMemory(base.unet.dtype, pinned=base.device.type == "cuda")
+        self.people: OrderedDict[str, int] = OrderedDict()
+        """Adapter digest -> slot, least recently used first."""
+        self._held: Counter[int] = Counter()
+        self._count = slots
+        self.serving = self._empty_bank(SERVING_RANK)
 
     def slot_of(self, path: Path, digest: str) -> int:
         """Return the slot that holds the adapter at `path`, loading it in place of the one unused for longest.
 
-        Raises `AdapterRefused`.
+        Raises `AdapterRefused` and `NoFreeSlot`.
         """
-        if digest not in self._people:
-            adapter = load_adapter(path, digest=digest, base_digest=self.base.digest)
-            if adapter.header.rank > self._rank:
-                self._make_room(adapter.header.rank)
+        if digest not in self.people:
+            adapter = self._in_memory(path, digest)
+            if adapter.header.rank > self.serving.rank:
+                self._widen(adapter.header.rank)
+            slot = self._free_slot()
             try:
-                self.serving.load(slot := self._free_slot(), adapter.weights)
+                self.serving.load(slot, adapter.weights)
             except ValueError as problem:
                 raise AdapterRefused(f"{path.name} does not fit the base") from problem
-            self._people[digest] = slot
-        self._people.move_to_end(digest)
-        return self._people[digest]
+            self.people[digest] = slot
+        self.people.move_to_end(digest)
+        return self.people[digest]
+
+    def hold(self, path: Path, digest: str) -> int:
+        """Return the adapter's slot as `slot_of` does, and keep the adapter there until the slot is let go."""
+        slot = self.slot_of(path, digest)
+        self._held[slot] += 1
+        return slot
+
+    def let_go(self, slot: int) -> None:
+        self._held[slot] -= 1
+
+    def has_room_for(self, digest: str) -> bool:
+        """Tell whether `hold` would find a slot."""
+        return digest in self.people or any(not self._held[slot] for slot in range(1, self._count + 1))
+
+    def prefetch(self, path: Path, digest: str) -> None:
+        """Bring an adapter near that may soon be asked for: into memory, and into a slot if one is empty.
+
+        Raises `AdapterRefused`.
+        """
+        if len(self.people) < self._count:
+            self.slot_of(path, digest)
+        else:
+            self._in_memory(path, digest)
 
     def embed(self, sayings: Sequence[Saying]) -> dict[Saying, Tensor]:
         """Return the text embeddings [L, d] of what is said with the serving bank's slots."""
-        digests = {slot: digest for digest, slot in self._people.items()}
+        digests = {slot: digest for digest, slot in self.people.items()}
         return self.texts.embed(self.base, self.slots, self.serving, sayings, digests)
 
     def training_bank(self, rank: int) -> Bank:
         """Return a bank for one training: slot 1, in fp32, for bf16 would lose small updates."""
         return Bank(self.slots, size=2, rank=rank, device=self.base.device, dtype=torch.float32)
 
-    def _empty_bank(self) -> Bank:
+    def _in_memory(self, path: Path, digest: str) -> AdapterFile:
+        kept = self.host.get(digest)
+        return kept or self.host.keep(digest, load_adapter(path, digest=digest, base_digest=self.base.digest))
+
+    def _empty_bank(self, rank: int) -> Bank:
         dtype = self.base.unet.dtype
-        return Bank(self.slots, size=SERVING_SLOTS + 1, rank=self._rank, device=self.base.device, dtype=dtype)
+        return Bank(self.slots, size=self._count + 1, rank=rank, device=self.base.device, dtype=dtype)
 
     def _free_slot(self) -> int:
-        if len(self._people) == SERVING_SLOTS:
-            self._people.popitem(last=False)
-        return min(set(range(1, SERVING_SLOTS + 1)) - set(self._people.values()))
+        """Return an empty slot, or empty the one unused for longest of those that nobody holds."""
+        if len(self.people) == self._count:
+            leaving = next((digest for digest, slot in self.people.items() if not self._held[slot]), None)
+            if leaving is None:
+                raise NoFreeSlot
+            return self.people.pop(leaving)
+        return min(set(range(1, self._count + 1)) - set(self.people.values()))
 
-    def _make_room(self, rank: int) -> None:
-        """Widen the bank for a higher rank; the people in it are read again when they are next asked for."""
-        self._people.clear()
-        self._rank = rank
-        self.serving = self._empty_bank()
+    @torch.no_grad()
+    def _widen(self, rank: int) -> None:
+        """Move everybody into a bank of a higher rank; pictures in work keep the old one until they are done."""
+        wider = self._empty_bank(rank)
+        for name, down in self.serving.down.items():
+            wider.down[name][:, : down.shape[1]] = down
+            wider.up[name][..., : down.shape[1]] = self.serving.up[name]
+        self.serving = wider

@@ -37,6 +37,8 @@ def png(path: Path) -> Path:
 class Engine:
     def __init__(self) -> None:
         self.jobs: dict[str, asyncio.Task[None]] = {}
+        self.batch: set[str] = set()
+        """The pictures that are drawn in company."""
         self.trainings: dict[str, tuple[pipe.Train, int]] = {}
 
     def say(self, frame: pipe.Frame) -> None:
@@ -66,6 +68,7 @@ class Engine:
         task = self.jobs.pop(job, None)
         if task is not None and task.cancel():
             _, step = self.trainings.pop(job, (None, 0))
+            self.batch.discard(job)
             self.say(pipe.JobCancelled(job=job, step=step))
 
     def misbehave(self, how: str) -> None:
@@ -128,11 +131,15 @@ class Engine:
         request = order.request
         assert (order.adapter is not None) == (request.adapter is not None)
         self.say(pipe.Began(job=request.job, steps=request.steps or 5))
+        if not order.alone:
+            self.batch.add(request.job)
         for _ in range(request.steps or 5):
             await asyncio.sleep(STEP_SECONDS)
-            self.say(pipe.Alive(job=request.job))
+            others = () if order.alone else tuple(self.batch - {request.job})
+            self.say(pipe.Alive(job=request.job, others=others))
             self.misbehave(request.prompt)
         del self.jobs[request.job]
+        self.batch.discard(request.job)
         pictures = [
             pipe.PictureFile(path=png(order.folder / f"{n}.png"), seed=request.seed + n, width=64, height=64)
             for n in range(request.count)

@@ -5,14 +5,16 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from tempfile import mkdtemp
+from uuid import uuid4
 
 import psutil
 import pytest
 
 from gpu_worker import engine_process
 from gpu_worker.engine_process import EngineBroken, EngineProcess, EngineStopped
-from gpu_worker.pipe import JobCancelled, JobFailed, JobReport, Train, TrainingDone
-from storage.contract import FailureReason, TrainRequest
+from gpu_worker.pipe import Imagine, ImaginingDone, JobCancelled, JobFailed, JobReport, Train, TrainingDone
+from storage.contract import FailureReason, ImagineRequest, TrainRequest
 from tests.gpu_worker.house import SCRIPTED_ENGINE, plan_training
 
 
@@ -33,7 +35,7 @@ def order(folder: Path, request: TrainRequest | None = None, *, steps: int = 10,
     return Train(request=request, photos=photos, folder=folder)
 
 
-async def collect(engine: EngineProcess, train: Train) -> list[JobReport]:
+async def collect(engine: EngineProcess, train: Train | Imagine) -> list[JobReport]:
     return [report async for report in engine.perform(train)]
 
 
@@ -130,6 +132,24 @@ async def test_a_bystander_of_a_crash_goes_on_from_its_newest_checkpoint(engine:
     assert first.op == "progress"
     assert first.step == 6
     assert isinstance(heard[-1], TrainingDone)
+
+
+async def test_of_a_batch_that_kills_the_engine_only_the_guilty_picture_fails(
+    engine: EngineProcess, tmp_path: Path
+) -> None:
+    """All three are suspected, so each is drawn alone; that one of them dies again then shows which it was."""
+    prompts = ["a dog", "crash", "a cat"]
+    requests = [
+        ImagineRequest(job=uuid4().hex, attempt=1, base="demo", prompt=prompt, seed=1, steps=3) for prompt in prompts
+    ]
+    orders = [Imagine(request=request, folder=Path(mkdtemp(dir=tmp_path))) for request in requests]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(collect(engine, order)) for order in orders]
+    ends = [task.result()[-1] for task in tasks]
+    assert [type(end) for end in ends] == [ImaginingDone, JobFailed, ImaginingDone]
+    began = [sum(report.op == "began" for report in task.result()) for task in tasks]
+    assert began[1] == 2
+    assert max(began) <= 3
 
 
 async def test_a_bystander_that_was_cancelled_in_a_hanging_engine_does_not_begin_again(tmp_path: Path) -> None:

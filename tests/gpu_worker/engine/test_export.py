@@ -18,7 +18,7 @@ from gpu_worker.engine.adapters import (
     save_adapter,
 )
 from gpu_worker.engine.export import kohya_name, save_kohya
-from gpu_worker.engine.resident import SERVING_SLOTS, Resident
+from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, noise_of
 from gpu_worker.engine.slots import WORD_LAYER
 from tests.gpu_worker.engine.test_sampling import finish
@@ -162,35 +162,3 @@ def test_text_model_is_put_back_once() -> None:
     flat = kohya_name("text_encoder.encoder.layers.0.mlp.fc1")
     assert flat == kohya_name("text_encoder.text_model.encoder.layers.0.mlp.fc1")
     assert flat == "lora_te_text_model_encoder_layers_0_mlp_fc1"
-
-
-def test_people_share_the_slots_and_the_one_unused_for_longest_leaves(model: Resident, tmp_path: Path) -> None:
-    paths, digests = [], []
-    for person in range(SERVING_SLOTS + 1):
-        paths.append(tmp_path / f"{person}.safetensors")
-        name, (down, up) = next(iter(random_weights(model.serving, 4, seed=person).items()))
-        save_adapter(paths[-1], AdapterFile(header(model), {name: (down, up)}))
-        digests.append(file_digest(paths[-1]))
-    slots = [model.slot_of(paths[n], digests[n]) for n in range(SERVING_SLOTS)]
-    assert sorted(slots) == list(range(1, SERVING_SLOTS + 1))
-    assert model.slot_of(paths[0], digests[0]) == slots[0]  # used again, so the second is the oldest now
-    assert model.slot_of(paths[-1], digests[-1]) == slots[1]
-    paths[0].unlink()
-    assert model.slot_of(paths[0], digests[0]) == slots[0]  # still in its slot: no file is read
-
-
-def test_a_refused_adapter_costs_no_slot(model: Resident, tmp_path: Path) -> None:
-    path = tmp_path / "unfit.safetensors"
-    save_adapter(path, AdapterFile(header(model), {"unet.elsewhere": (torch.ones(4, 3), torch.ones(3, 4))}))
-    for _ in range(SERVING_SLOTS + 2):
-        with pytest.raises(AdapterRefused, match="does not fit"):
-            model.slot_of(path, file_digest(path))
-
-
-def test_a_higher_rank_widens_the_bank(model: Resident, tmp_path: Path) -> None:
-    rank = model.serving.rank * 2
-    name, layer = next(iter(model.slots.layers.items()))
-    weights = {name: (torch.ones(rank, *layer.in_shape), torch.ones(layer.out_features, rank))}
-    save_adapter(tmp_path / "wide.safetensors", AdapterFile(header(model, rank=rank), weights))
-    slot = model.slot_of(tmp_path / "wide.safetensors", file_digest(tmp_path / "wide.safetensors"))
-    assert model.serving.read(slot, rank)[name][0].shape[0] == rank

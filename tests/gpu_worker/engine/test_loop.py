@@ -4,6 +4,7 @@ import queue
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TypeVar
 
 import pytest
@@ -16,6 +17,7 @@ from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.loop import EngineLoop, failure_reason
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.training import Diverged, DreamBooth
+from gpu_worker.engine.turns import TRAINING_FLOOR
 from storage.contract import (
     Adapter,
     FailureReason,
@@ -164,6 +166,77 @@ def test_training_goes_on_under_a_stream_of_pictures(desk: Desk) -> None:
     assert len(of_kind(reports, pipe.ImaginingDone)) == 12
     kinds = [type(report) for report in reports]
     assert kinds.index(pipe.Began) < len(kinds) - 1 - kinds[::-1].index(pipe.ImaginingDone)
+
+
+def test_a_picture_that_comes_while_training_runs_starts_within_one_step(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, picture = desk.training(steps=10), desk.picture()
+    steps_before: list[int] = []
+    plain_step = DreamBooth.step
+
+    def step(self: DreamBooth) -> torch.Tensor:
+        if self.position == 5:
+            desk.orders.put(picture)  # it comes in the middle of the step
+        if self.position >= 5 and not any(report.job == picture.request.job for report in began(desk.reports)):
+            steps_before.append(self.position)
+        return plain_step(self)
+
+    monkeypatch.setattr(DreamBooth, "step", step)
+    desk.run(training, end_with=training)
+    assert steps_before == [5]
+    assert len(of_kind(desk.reports, pipe.ImaginingDone)) == 1
+
+
+def test_training_keeps_its_floor_however_many_pictures_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is told by a clock that a step of either kind moves by as much as it would take alone."""
+    training, now = desk.training(steps=10), 0.0
+    spent = {"training": 0.0, "pictures": 0.0}
+    plain_train, plain_draw = EngineLoop._train_on, EngineLoop._draw_on
+
+    def train_on(self: EngineLoop) -> None:
+        nonlocal now
+        now += 3.0
+        spent["training"] += 3.0
+        plain_train(self)
+
+    def draw_on(self: EngineLoop) -> None:
+        nonlocal now
+        now += 1.0
+        spent["pictures"] += 1.0
+        if spent["pictures"] < 40:
+            desk.orders.put(desk.picture())  # they never end
+        plain_draw(self)
+        if spent["pictures"] == 40:
+            shares.append(spent["training"] / (spent["training"] + spent["pictures"]))
+
+    shares: list[float] = []
+    monkeypatch.setattr(EngineLoop, "_train_on", train_on)
+    monkeypatch.setattr(EngineLoop, "_draw_on", draw_on)
+    monkeypatch.setattr(engine_loop, "time", SimpleNamespace(monotonic=lambda: now))
+    desk.answers = [(pipe.TrainingDone, pipe.Stop())]
+    desk.run(desk.picture(), training)
+    assert shares[0] == pytest.approx(TRAINING_FLOOR, abs=0.06)
+
+
+def test_a_model_that_was_fetched_ahead_needs_no_file(desk: Desk, model: Resident) -> None:
+    training = desk.training()
+    done = of_kind(desk.run(training, end_with=training), pipe.TrainingDone)[0]
+    digest = file_digest(done.adapter)
+    picture = desk.picture(done.adapter, digest)
+    bad = pipe.Prefetch(adapter=done.download, digest=digest)  # another file than the digest says
+    ahead = pipe.Prefetch(adapter=done.adapter, digest=digest)
+    desk.answers = [(pipe.ImaginingDone, None)]
+    desk.run(bad, pipe.Stop())
+    assert not model.people
+    desk.run(ahead, pipe.Stop())
+    done.adapter.unlink()
+    desk.run(picture)
+    assert of_kind(desk.reports, pipe.ImaginingDone)[0].job == picture.request.job
+
+
+def began(reports: list[pipe.Frame]) -> list[pipe.Began]:
+    return of_kind(reports, pipe.Began)
 
 
 def test_a_stopped_training_is_finished_by_another_engine(desk: Desk, model: Resident, tmp_path: Path) -> None:
