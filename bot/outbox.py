@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
+from secrets import token_bytes
 
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix, result_key_prefix
@@ -57,6 +59,7 @@ class Outbox:
         self._database, self._clock, self._windows, self._on_cancelled = database, clock, windows, on_cancelled
         self._redis = ArqRedis(pool, job_serializer=encode_job, job_deserializer=decode_job)
         self._wake = Wake(POLL_SECONDS)
+        self._key = token_bytes(32)
 
     async def run(self) -> None:
         await forever("the outbox", self.relay, self._wake.rest)
@@ -117,7 +120,8 @@ class Outbox:
 
     async def _release(self, release: Release) -> None:
         """Write the request, then the task, then that it was sent. Dying in between only makes it happen again."""
-        await self._redis.set(request_key(release.job, release.attempt), to_json(release.request), ex=KEPT)
+        request = release.request | {"person": self._pseudonym(release.owner_id)}
+        await self._redis.set(request_key(release.job, release.attempt), to_json(request), ex=KEPT)
         reach("outbox.requested")
         if release.attempt > 1:
             await self._discard(release.queue, release.job, release.attempt - 1)
@@ -138,6 +142,10 @@ class Outbox:
             log.info("job %s attempt %d: sent", release.job, release.attempt)
         else:
             await self._withdraw(release.queue, release.job, release.attempt)
+
+    def _pseudonym(self, owner_id: int) -> str:
+        """Return a name by which workers give people turns; it leads to nobody, for its key is never written down."""
+        return blake2b(str(owner_id).encode(), key=self._key, digest_size=16).hexdigest()
 
     async def _cancel(self, job: Job) -> None:
         """Take the job back if no worker has it yet; otherwise let its worker know."""

@@ -20,6 +20,7 @@ class Release:
 
     entry: int
     job: str
+    owner_id: int
     attempt: int
     kind: JobKind
     queue: str
@@ -93,7 +94,7 @@ async def _by_turns(session: AsyncSession, queue: str, limit: int) -> list[Relea
     )
     turn = func.row_number().over(partition_by=Job.owner_id, order_by=(Job.created_at, OutboxEntry.id))
     query = (
-        select(OutboxEntry, Job.kind, Job.created_at)
+        select(OutboxEntry, Job.kind, Job.created_at, Job.owner_id)
         .join(Job, Job.id == OutboxEntry.job_id)
         .where(OutboxEntry.queue == queue, *_unsent())
         .order_by(turn + had.correlate(Job).scalar_subquery(), Job.created_at, OutboxEntry.id)
@@ -103,13 +104,14 @@ async def _by_turns(session: AsyncSession, queue: str, limit: int) -> list[Relea
         Release(
             entry=entry.id,
             job=entry.job_id,
+            owner_id=owner_id,
             attempt=entry.attempt,
             kind=kind,
             queue=entry.queue,
             request=entry.request,
             accepted_at=accepted_at,
         )
-        for entry, kind, accepted_at in (await session.execute(query)).all()
+        for entry, kind, accepted_at, owner_id in (await session.execute(query)).all()
     ]
 
 

@@ -102,8 +102,21 @@ async def test_a_worker_gets_ids_alone_and_finds_the_request(
     assert await taken(pool, JobKind.TRAIN) == [(training.id, 1)]
     assert await taken(pool, JobKind.IMAGINE) == [(picture.id, 1)]
     request = REQUEST.validate_json(await redis.get(request_key(picture.id, 1)))
-    assert request.model_dump(mode="json") == picture.request
+    assert request.model_dump(mode="json", exclude={"person"}) | {"person": None} == picture.request
     assert 13 * 86_400 < await redis.ttl(request_key(picture.id, 1)) <= 14 * 86_400
+
+
+async def test_workers_can_tell_people_apart_and_nothing_else_about_them(
+    outbox: Outbox, database: Database, pool: ConnectionPool, redis: Redis
+) -> None:
+    owners = [1, 1, 2]
+    jobs = [await accepted_imagining(database, owner) for owner in owners]
+    await outbox.relay()
+    requests = [REQUEST.validate_json(await redis.get(request_key(job.id, 1))) for job in jobs]
+    mine, also_mine, yours = (request.person for request in requests)
+    assert mine == also_mine != yours
+    assert {mine, yours}.isdisjoint({str(jobs[0].owner_id), str(jobs[2].owner_id), None})
+    assert Outbox(database, pool, Clock())._pseudonym(owners[0]) != mine  # not for longer than the bot runs
 
 
 async def test_dying_after_the_sending_sends_nothing_twice(
