@@ -71,7 +71,8 @@ class Course:
 
     def consider(self, score: Score, trainer: DreamBooth) -> None:
         """Remember this point of the training if it takes a place among the finalists."""
-        if taken := places(self.finalists, score):
+        highest = max((one.score for one in self.tried if one.score is not None), default=-math.inf)
+        if taken := places(self.finalists, score, highest):
             self.finalists |= dict.fromkeys(taken, Candidate(trainer.position, score, trainer.trained()))
 
     def read_losses(self, trainer: DreamBooth) -> None:

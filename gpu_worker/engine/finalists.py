@@ -12,6 +12,9 @@ from torch import Tensor
 from gpu_worker.engine.choosing import Score
 from storage.contract import Variant
 
+NOISE = 0.08
+"""Totals that differ by less are alike, and the later point, which has learned more, stands. It is just less than one
+wrong picture among six takes off; two more sets of pictures of one point differ as much (docs/fidelity.md)."""
 EMPHASIS = 3.0
 """How often a runner-up counts what it stands for."""
 NOTICEABLE = 0.05
@@ -32,13 +35,14 @@ class Candidate:
 Finalists = Mapping[Variant, Candidate]
 
 
-def places(finalists: Finalists, score: Score) -> set[Variant]:
-    """Return the places that a candidate takes; of equals the later one stands."""
-    return {
+def places(finalists: Finalists, score: Score, highest: float) -> set[Variant]:
+    """Return the places that a candidate takes; `highest` is the best total of those before it."""
+    taken = {
         variant
-        for variant in Variant
+        for variant in (Variant.ALIKE, Variant.FREE)
         if variant not in finalists or _worth(variant, score) >= _worth(variant, finalists[variant].score)
     }
+    return taken | {Variant.BEST} if score.total >= highest - NOISE else taken
 
 
 def published(finalists: Finalists) -> dict[Variant, Candidate]:
@@ -56,10 +60,6 @@ def published(finalists: Finalists) -> dict[Variant, Candidate]:
 
 
 def _worth(variant: Variant, score: Score) -> float:
-    match variant:
-        case Variant.BEST:
-            return score.total
-        case Variant.ALIKE:
-            return EMPHASIS * score.likeness + score.freedom
-        case Variant.FREE:
-            return score.likeness + EMPHASIS * score.freedom
+    if variant is Variant.ALIKE:
+        return EMPHASIS * score.likeness + score.freedom
+    return score.likeness + EMPHASIS * score.freedom

@@ -1,5 +1,7 @@
 """Who is published beside the best: only what is clearly of another kind, and not far worse."""
 
+import math
+
 import pytest
 
 from gpu_worker.engine.choosing import ADHERENCE_WEIGHT, Score
@@ -16,21 +18,29 @@ def score(likeness: float, freedom: float, copied: float = 0.0) -> Score:
 def steps(*scores: Score) -> dict[Variant, int]:
     """Let candidates come one after the other; return the steps that are published."""
     finalists: dict[Variant, Candidate] = {}
+    highest = -math.inf
     for step, each in enumerate(scores):
-        finalists |= dict.fromkeys(places(finalists, each), Candidate(step, each, {}))
+        finalists |= dict.fromkeys(places(finalists, each, highest), Candidate(step, each, {}))
+        highest = max(highest, each.total)
     return {variant: candidate.step for variant, candidate in published(finalists).items()}
 
 
 def test_each_kind_keeps_its_own() -> None:
-    assert steps(score(0.97, 0.2), score(0.9, 0.35), score(0.7, 0.5)) == {BEST: 1, ALIKE: 0, FREE: 2}
+    assert steps(score(1.02, 0.12), score(0.95, 0.35), score(0.72, 0.48)) == {BEST: 1, ALIKE: 0, FREE: 2}
 
 
 def test_the_order_in_which_they_come_does_not_matter() -> None:
-    assert steps(score(0.7, 0.5), score(0.9, 0.35), score(0.97, 0.2)) == {BEST: 1, FREE: 0, ALIKE: 2}
+    assert steps(score(0.72, 0.48), score(0.95, 0.35), score(1.02, 0.12)) == {BEST: 1, FREE: 0, ALIKE: 2}
 
 
 def test_of_equals_the_later_one_stands() -> None:
     assert steps(score(0.9, 0.3), score(0.9, 0.3)) == {BEST: 1}
+    assert steps(score(0.9, 0.3), score(0.87, 0.27)) == {BEST: 1}
+
+
+def test_a_clearly_worse_one_does_not_stand_and_many_small_steps_down_do_not_add_up() -> None:
+    assert steps(score(0.9, 0.3), score(0.85, 0.25))[BEST] == 0
+    assert steps(score(0.9, 0.3), score(0.87, 0.27), score(0.84, 0.24))[BEST] == 1
 
 
 @pytest.mark.parametrize(
