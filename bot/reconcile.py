@@ -11,9 +11,9 @@ from functools import partial
 
 from redis.asyncio import ConnectionPool, Redis
 
-from bot.drafts import DRAFT_LIFE
 from bot.loops import Loop, Wake, forever
 from bot.outbox import Outbox, Trace
+from storage import class_questions
 from storage.blobs import Blobs
 from storage.contract import EVENTS_STREAM, FailureReason, task_id
 from storage.database import Database
@@ -128,7 +128,7 @@ class Reconciler:
         """Delete the photos of trainings that ended long enough ago."""
         now = self._clock()
         async with self._database.read() as session:
-            photos = await expired_photos(session, now - self._photo_retention, now - DRAFT_LIFE, BATCH)
+            photos = await expired_photos(session, now - self._photo_retention, now - class_questions.LIFE, BATCH)
         for photo in photos:
             await self._blobs.delete(photo.key)
         if photos:

@@ -1,6 +1,5 @@
 """What the bot says that is longer than a label: every error in words, and people's own words made harmless."""
 
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +10,15 @@ from discord.utils import format_dt
 from bot.access import NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
-from bot.drafts import DRAFT_LIFE, DraftGone, FormGone
+from bot.drafts import DraftGone, FormGone
 from bot.estimates import Estimate
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.photo_checks import Advice, Flaw
 from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
+from bot.train_options import MOST_VIEWS, InvalidOption, OptionProblem
 from bot.training import ChildAsSubject, InvalidClass
-from bot.verdict import FAIR_LIKENESS, GOOD_LIKENESS, Facts, Remedy, remedy
-from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind, SubjectKind, Variant
+from storage.bases import training_sides, usual_rates
+from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind
 from storage.errors import (
     InvalidName,
     JobAlreadyEnded,
@@ -36,7 +36,7 @@ from storage.errors import (
     UserError,
 )
 from storage.names import MAX_CHARS
-from storage.schema import Job, JobState, Model
+from storage.schema import Job, JobState
 
 MARKUP = re.compile(r"([\\*_~|`<>#\-+\[\]()@:/])")
 JOINERS = "\u200c\u200d"
@@ -82,40 +82,22 @@ FAILURES = {
     FailureReason.CLASS_DOUBTFUL: "The photos seem to show something else than the class says, so nothing was trained.",
 }
 
-LIKENESS = (
-    (GOOD_LIKENESS, "a very good likeness"),
-    (FAIR_LIKENESS, "a good likeness"),
-    (-math.inf, "only a rough likeness"),
-)
-"""From this score on: 0 is another individual of the class, 1 as alike as the photos are to each other."""
-REMEDIES = {
-    Remedy.OTHER_SIDES: "swap photos of the same view for some from other sides",
-    Remedy.SHARPER: "swap the blurred photos for sharp ones",
-    Remedy.BETTER_LIGHT: "swap the photos that are too dark or too bright",
-    Remedy.LARGER: "send the original photos, not previews or screenshots",
-    Remedy.WHOLE: "add a photo that shows all of it",
-    Remedy.OTHER_PLACES: "add photos in other places, for it clings to these",
-    Remedy.MORE_PHOTOS: "add a photo or two, from the side and from further away",
-    Remedy.FROM_THE_SIDE: "add a photo from the side",
+OPTION_PROBLEMS = {
+    OptionProblem.RATE_TOO_HIGH: "That learning rate is too high for {base}: the model would forget how to draw. "
+    "Stay at or below {most:g}, or leave it to me.",
+    OptionProblem.RATE_TOO_LOW: "That learning rate is so low for {base} that nothing would be learned. "
+    "Take at least {least:g}, or leave it to me.",
+    OptionProblem.RESOLUTION: "{base} can be trained at {sides} pixels a side; the largest is what it draws at.",
+    OptionProblem.TOO_LONG: "So many steps of so many photos would take days: "
+    f"steps times batch size can be {MOST_VIEWS:,} at the most.",
+    OptionProblem.NO_WEIGHT: "With a prior weight of 0 nothing is compared with ordinary examples, so neither their "
+    "number nor a class prompt changes anything. Leave those out, or raise the weight.",
+    OptionProblem.NO_IMAGES: "Without class images neither a prior weight nor a class prompt changes anything. "
+    "Leave those out, or ask for some class images.",
+    OptionProblem.CLASS_PROMPT: "The class prompt needs words: say what other members of the class are called, such as "
+    "`a photo of a corgi`.",
+    OptionProblem.CHILD: "A class prompt may not speak of children. Pets, things, styles and adults are fine.",
 }
-STYLE_REMEDIES = {
-    Remedy.OTHER_SIDES: "swap pictures that are nearly the same for others",
-    Remedy.SHARPER: "swap the blurred pictures for sharp ones",
-    Remedy.OTHER_PLACES: "add pictures that show other things, for it clings to these",
-    Remedy.MORE_PHOTOS: "add more pictures in the same style",
-    Remedy.FROM_THE_SIDE: "add pictures that show other things in the same style",
-}
-VARIANT_LABELS = {
-    Variant.BEST: "Back to the best of both",
-    Variant.ALIKE: "More like {name}",
-    Variant.FREE: "More freedom",
-}
-VARIANT_USED = {
-    Variant.BEST: "",
-    Variant.ALIKE: "It draws as much like {name} as it can now, and may follow prompts less.",
-    Variant.FREE: "It follows prompts more freely now, and may be less like {name}.",
-}
-
 RESTARTING = "I am about to restart. Please ask again in a minute; what you asked for before goes on."
 BROKEN_OFF = "I had to restart before I was done with this, so nothing was begun. Please ask for it again in a minute."
 
@@ -180,39 +162,6 @@ def why_failed(reason: FailureReason | None) -> str:
     return FAILURES[reason or FailureReason.GAVE_UP]
 
 
-def verdict(model: Model) -> str:
-    """Say in a line how good a model is and what would make it better, as far as that is known."""
-    facts = Facts.of(model)
-    score, better = facts.score, remedy(facts)
-    said = []
-    if score is not None:
-        said.append(f"Score {score:.2f}: {next(words for least, words in LIKENESS if score >= least)}.")
-    if better is not None:
-        words = STYLE_REMEDIES if model.subject_kind is SubjectKind.STYLE else {}
-        said.append(f"To make it better, {words.get(better, REMEDIES[better])}.")
-    return " ".join(said)
-
-
-def doubt(model: Model, seen: str) -> str:
-    """Ask about a class that does not seem to fit the photos."""
-    hours = DRAFT_LIFE.total_seconds() / 3600
-    return (
-        f'To me these photos look like "{plain(seen)}", and you said "{plain(model.class_noun)}". That word decides '
-        "more than anything else how good the pictures get. Nothing was trained yet and nothing is taken from your "
-        f"quota; the photos wait here for {hours:g} hours."
-    )
-
-
-def variant_label(variant: Variant, name: str) -> str:
-    """Name the button that turns to a variant; Discord shows no markup there."""
-    return VARIANT_LABELS[variant].format(name=tidy(name))
-
-
-def variant_used(variant: Variant, name: str) -> str:
-    """Say what choosing a variant has changed; nothing of the best."""
-    return VARIANT_USED[variant].format(name=plain(name))
-
-
 def explain(error: UserError) -> str:
     """Say what is wrong and what to do about it."""
     return EXPLANATIONS[type(error)](error)
@@ -252,6 +201,13 @@ def estimated(estimate: Estimate) -> str:
         return f"It takes about {duration(estimate.seconds)}, {gpu}.{guess}"
     first = "One training comes" if estimate.ahead == 1 else f"{estimate.ahead} trainings come"
     return f"{first} first: all in all about {duration(estimate.seconds)}, {gpu} of them for yours.{guess}"
+
+
+def _invalid_option(error: InvalidOption) -> str:
+    least, most = usual_rates(error.base)
+    *smaller, largest = map(str, training_sides(error.base))
+    facts = {"base": plain(error.base), "least": least, "most": most, "sides": f"{', '.join(smaller)} or {largest}"}
+    return OPTION_PROBLEMS[error.problem].format(**facts)
 
 
 def _too_few(error: TooFewPhotos) -> str:
@@ -297,6 +253,7 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     InvalidClass: lambda error: (
         f"The class {NAME_PROBLEMS[error.problem]}. Say in one or two words what the photos show: `dog`, `red teapot`."
     ),
+    InvalidOption: _invalid_option,
     ChildAsSubject: lambda _: "I learn people only when they are adults. Pets, things and styles are always fine.",
     TooFewPhotos: _too_few,
     TooManyPhotos: lambda error: (

@@ -52,5 +52,5 @@ class ClassImages:
         about = self._engine.about
         if about is None:
             return None
-        prompts = class_prompts(request.class_noun, request.subject_kind)
+        prompts = class_prompts(request.class_noun, request.subject_kind, request.options.class_prompt)
         return class_image_prefix(about.base_digest, prompts, about.resolution)

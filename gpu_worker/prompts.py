@@ -46,19 +46,20 @@ def class_prompt(class_noun: str, kind: SubjectKind) -> str:
     return f"a picture in {class_noun} style" if kind is SubjectKind.STYLE else f"a photo of {with_article(class_noun)}"
 
 
-def class_prompts(class_noun: str, kind: SubjectKind) -> tuple[str, ...]:
+def class_prompts(class_noun: str, kind: SubjectKind, own: str | None = None) -> tuple[str, ...]:
     """Return the prompts that class images are drawn for: the plain one, then members of the class in many places.
 
-    For a style these are things in no particular style.
+    For a style these are things in no particular style. `own` is a person's wording in place of the plain one.
     """
+    plain = own or class_prompt(class_noun, kind)
     if kind is SubjectKind.STYLE:
-        return (class_prompt(class_noun, kind), *(f"a picture of {with_article(thing)}" for thing in THINGS))
-    return (class_prompt(class_noun, kind), *(f"{with_article(class_noun)} {scene}" for scene in SCENES))
+        return (plain, *(f"a picture of {with_article(thing)}" for thing in THINGS))
+    return (plain, *(f"{own or with_article(class_noun)} {scene}" for scene in SCENES))
 
 
-def mixed_class_prompts(class_noun: str, kind: SubjectKind, scene_share: float) -> tuple[str, ...]:
+def mixed(class_prompts: Sequence[str], scene_share: float) -> tuple[str, ...]:
     """Return class prompts of which about this share, if one is drawn at random, names a scene."""
-    plain, *scenes = class_prompts(class_noun, kind)
+    plain, *scenes = class_prompts
     if not scenes or not scene_share:
         return (plain,)
     return (plain,) * round(len(scenes) * (1 - scene_share) / scene_share) + tuple(scenes)

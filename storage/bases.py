@@ -51,6 +51,20 @@ def picture_size(base: str, shape: Shape) -> tuple[int, int] | tuple[None, None]
             return side * 3 // 2, side
 
 
+def training_sides(base: str) -> tuple[int, ...]:
+    """Return the sides in pixels that photos can be trained at: half of what the base was trained at, up to all of it.
+
+    The steps are those in which the levels of the family's U-Net line up.
+    """
+    side, grain = native_side(base), 16 if base == DEMO else 64
+    return tuple(range(side // 2, side + 1, grain))
+
+
+def usual_rates(base: str) -> tuple[float, float]:
+    """Return the lowest and the highest learning rate at which a LoRA on the base learns something, and no nonsense."""
+    return (1e-4, 3e-2) if base == DEMO else (1e-6, 3e-3)
+
+
 def native_side(base: str) -> int:
     """Return the side in pixels that a base of the Stable Diffusion family was trained at."""
     if base == DEMO:

@@ -4,8 +4,7 @@ The photos' rows go over to the new training in the transaction that accepts it,
 """
 
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import uuid4
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,11 +14,16 @@ from storage.errors import QuestionClosed
 from storage.jobs import NO_LIMIT, NewPhoto, NewTraining, accept_training
 from storage.schema import Job, Model, Photo
 
+LIFE = timedelta(hours=12)
+"""How long a question waits for its answer, and its photos with it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the owner says that the photos show, and where they said it."""
+    """What the owner says that the photos show, where they said it, and the ids of what begins then."""
 
+    job: str
+    model: str
     class_noun: str
     subject_kind: SubjectKind
     interaction_id: int
@@ -27,10 +31,11 @@ class Answer:
     channel_id: int
 
 
-async def is_open(session: AsyncSession, job: Job) -> bool:
-    """Tell whether the job asks about its class, and its photos are still there for an answer."""
-    asks = job.failure is FailureReason.CLASS_DOUBTFUL
-    return asks and bool(await session.scalar(select(exists().where(Photo.job_id == job.id))))
+async def is_open(session: AsyncSession, job: Job, at: datetime) -> bool:
+    """Tell whether the job asks about its class, and its photos are there for an answer."""
+    if job.failure is not FailureReason.CLASS_DOUBTFUL or job.finished_at is None or job.finished_at <= at - LIFE:
+        return False
+    return bool(await session.scalar(select(exists().where(Photo.job_id == job.id))))
 
 
 async def train_after_all(
@@ -40,7 +45,7 @@ async def train_after_all(
 
     Raises `QuestionClosed`, `NameTaken`, `TrainingActive`, `QuotaUsedUp`; the question stays open then.
     """
-    if not await is_open(session, job):
+    if not await is_open(session, job, at):
         raise QuestionClosed
     model = await session.get_one(Model, job.model_id)
     asked = TrainRequest.model_validate(job.request)
@@ -52,8 +57,8 @@ async def train_after_all(
     ]
     await session.execute(delete(Photo).where(Photo.job_id == job.id))
     new = NewTraining(
-        job=uuid4().hex,
-        model=uuid4().hex,
+        job=answer.job,
+        model=answer.model,
         interaction_id=answer.interaction_id,
         owner_id=job.owner_id,
         guild_id=answer.guild_id,

@@ -16,6 +16,7 @@ VERSION: Final = 1
 MIN_PHOTOS, MAX_PHOTOS = 3, 10
 MAX_COUNT = 4
 MAX_PROMPT_CHARS = 1000
+MAX_CLASS_PROMPT_CHARS = 150
 MAX_SEED = 2**32 - 1
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -98,6 +99,10 @@ class TrainingOptions(Part):
     batch_size: int | None = Field(default=None, ge=1, le=32)
     prior_weight: float | None = Field(default=None, ge=0, le=10)
     class_images: int | None = Field(default=None, ge=0, le=1000)
+    class_prompt: str | None = Field(default=None, min_length=1, max_length=MAX_CLASS_PROMPT_CHARS)
+    """What other members of the class are called, in place of "a photo of a dog"."""
+    resolution: int | None = Field(default=None, ge=16, le=1024, multiple_of=16)
+    """The side in pixels that photos are trained at; never more than the base's own."""
 
 
 class Box(Part):

@@ -83,6 +83,8 @@ def strike_prompt(job: Job) -> None:
     job.prompt_shown = None
     if job.kind is JobKind.IMAGINE:
         job.request = {**job.request, "prompt": STRUCK, "negative_prompt": ""}
+    else:
+        job.request = {**job.request, "options": {**job.request["options"], "class_prompt": None}}
 
 
 async def forget_prompts(session: AsyncSession, ended_before: datetime, limit: int) -> int:

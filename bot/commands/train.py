@@ -15,6 +15,7 @@ from discord.app_commands import Choice, Range
 from bot.consent import ConsentText
 from bot.drafts import keep, keep_for_form
 from bot.estimates import estimate
+from bot.train_options import check_options
 from bot.training import (
     MAX_CLASS_CHARS,
     Asker,
@@ -29,7 +30,7 @@ from bot.views.class_buttons import ClassButton
 from bot.views.contact_sheet import Offer
 from bot.views.share_button import ShareButton
 from bot.views.train_form import KIND_LABELS, QUALITY_LABELS, TrainForm
-from storage.contract import MAX_SEED, Quality, SubjectKind, TrainingOptions
+from storage.contract import MAX_CLASS_PROMPT_CHARS, MAX_SEED, Quality, SubjectKind, TrainingOptions
 from storage.names import MAX_CHARS
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def register(bot: "Dreambot") -> None:
     batch_size="For experts: photos a step",
     prior_weight="For experts: how firmly to keep what the class looks like",
     class_images="For experts: how many ordinary examples to compare with",
+    class_prompt='For experts: what those are called, in place of "a photo of a dog"',
+    resolution="For experts: the side in pixels to train at; less is quicker and shows less detail",
     seed="The same seed and photos give the same model",
 )
 @app_commands.choices(
@@ -87,24 +90,32 @@ async def train(
     batch_size: Range[int, 1, 32] | None = None,
     prior_weight: Range[float, 0, 10] | None = None,
     class_images: Range[int, 0, 1000] | None = None,
+    class_prompt: Range[str, 1, MAX_CLASS_PROMPT_CHARS] | None = None,
+    resolution: Range[int, 16, 1024] | None = None,
     seed: Range[int, 0, MAX_SEED] | None = None,
 ) -> None:
-    wish = check_wish(
-        name,
-        class_noun,
-        SubjectKind(kind) if kind else None,
-        Quality(quality),
-        random.randint(0, MAX_SEED) if seed is None else seed,
-        TrainingOptions(
+    services = interaction.client.services
+    options = check_options(
+        TrainingOptions.model_construct(
             steps=steps,
             learning_rate=learning_rate,
             rank=rank,
             batch_size=batch_size,
             prior_weight=prior_weight,
             class_images=class_images,
+            class_prompt=class_prompt,
+            resolution=resolution,
         ),
+        services.base,
     )
-    services = interaction.client.services
+    wish = check_wish(
+        name,
+        class_noun,
+        SubjectKind(kind) if kind else None,
+        Quality(quality),
+        random.randint(0, MAX_SEED) if seed is None else seed,
+        options,
+    )
     async with services.database.read() as session:
         await check_may_begin(session, services, interaction.user.id, wish)
         agreed = await agreed_already(session, services, interaction.user.id)

@@ -2,6 +2,7 @@
 
 import re
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 import discord
 from discord import ui
@@ -67,6 +68,8 @@ class ClassButton(ui.DynamicItem[ui.Button[Any]], template=r"class:(?P<job>[0-9a
         seen = job.seen_class if self.answer == "seen" else None
         assert interaction.channel_id is not None  # noqa: S101 -- messages are in channels
         return Answer(
+            job=uuid4().hex,
+            model=uuid4().hex,
             class_noun=seen or asked.class_noun,
             subject_kind=guess_kind(seen) if seen else asked.subject_kind,
             interaction_id=interaction.id,

@@ -10,7 +10,8 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, cut, plain, variant_used
+from bot.result_text import variant_used
+from bot.text import bold, cut, plain
 from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
 from bot.views.model_buttons import STATUSES, ModelButton, OpenMenu, PageButton, Place, Scope, Verb

@@ -7,7 +7,8 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import bold, doubt, duration, in_line, plain, too_late, variant_used, verdict, why_failed
+from bot.result_text import doubt, variant_used, verdict
+from bot.text import bold, duration, in_line, plain, too_late, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from storage.contract import FailureReason, Quality, Stage

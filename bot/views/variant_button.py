@@ -9,7 +9,7 @@ from discord import ui
 
 from bot.access import own_model
 from bot.replies import pressed
-from bot.text import variant_label
+from bot.result_text import variant_label
 from bot.views.model_buttons import PLACE, Place
 from storage.contract import Variant
 from storage.schema import Model

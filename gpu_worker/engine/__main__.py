@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--quality", type=Quality, default=Quality.GOOD, choices=list(Quality))
     train.add_argument("--seed", type=int, default=0)
     for name, field in TrainingOptions.model_fields.items():
-        kind = float if "float" in str(field.annotation) else int
+        kind = next(each for each in (float, int, str) if each.__name__ in str(field.annotation))
         train.add_argument(f"--{name.replace('_', '-')}", type=kind, help="(default: the recipe's)")
 
     generate = commands.add_parser("generate", parents=[shared], help="draw pictures")

@@ -36,7 +36,7 @@ def seen_instead(
     if class_noun not in names or names != embedders.judging.config.classes:
         return None
     views = [
-        [photo.crop(tuple(round(edge) for edge in square.box)) for square in squares(*photo.size, crop)]
+        [photo.crop(square.box) for square in squares(*photo.size, crop)]
         for photo, crop in zip(photos, crops, strict=True)
     ]
     opinions = torch.stack([_opinions(each, views) for each in (embedders.choosing, embedders.judging)])

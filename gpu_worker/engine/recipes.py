@@ -121,7 +121,8 @@ def choose_recipe(
     family: Family, kind: SubjectKind, quality: Quality, photos: int, options: TrainingOptions | None = None
 ) -> Recipe:
     """Return the recipe for a subject with the steps worked out, and with what the person set by hand put in."""
-    by_hand = (options or TrainingOptions()).model_dump(exclude_none=True)
+    chosen = (options or TrainingOptions()).model_dump(exclude_none=True)
+    by_hand = {name: value for name, value in chosen.items() if name in Recipe.__dataclass_fields__}
     recipe = replace(_recipe(family, kind), **by_hand)
     wanted = recipe.views_per_photo * photos / recipe.batch_size
     steps = round(min(max(wanted, recipe.least_steps), recipe.most_steps) * _LENGTH[quality])

@@ -36,6 +36,7 @@ from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw
 from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Examples, Latents
+from gpu_worker.engine.training_side import fitted, training_side
 from storage.contract import FailureReason, Stage, SubjectKind, TrainRequest
 from storage.faults import reach
 
@@ -70,7 +71,8 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     course = Course(order, recipe, seen, _digest(model, request, recipe, seen), embedders)
     yield _progress(course, Stage.PREPARING, 0, 1)
     crops = request.crops or [None] * len(seen)
-    views = [views_of(photo, model.base.resolution, crop) for photo, crop in zip(seen, crops, strict=True)]
+    side = training_side(model.base, request)
+    views = [views_of(photo, side, crop) for photo, crop in zip(seen, crops, strict=True)]
     photos = yield from _encode(views, model)
     class_images = yield from _class_examples(model, course, photos, cache)
     words = prompts.instance_prompts(request.identifier, request.class_noun, request.subject_kind)
@@ -118,10 +120,9 @@ def _class_examples(
     request, recipe = course.request, course.recipe
     if not recipe.prior:
         return None
+    wording = prompts.class_prompts(request.class_noun, request.subject_kind, request.options.class_prompt)
     if recipe.teacher:
-        mixed = prompts.mixed_class_prompts(request.class_noun, request.subject_kind, recipe.scene_share)
-        return Examples(photos, [mixed] * len(photos.mean))
-    wording = prompts.class_prompts(request.class_noun, request.subject_kind)
+        return Examples(photos, [prompts.mixed(wording, recipe.scene_share)] * len(photos.mean))
     images = choose_class_images(model.base, wording, recipe.class_images, recipe.scene_share, cache)
     for start in range(0, len(images), BATCH):
         group = images[start : start + BATCH]
@@ -129,7 +130,8 @@ def _class_examples(
             yield _progress(course, Stage.CLASS_IMAGES, start, len(images))
             yield from draw_class_images(model, group, course.recipe.sampler)
     pictures = load_photos([image.path for image in images])
-    latents = yield from _encode([to_pixels(picture).unsqueeze(0) for picture in pictures], model)
+    side = training_side(model.base, request)
+    latents = yield from _encode([to_pixels(fitted(picture, side)).unsqueeze(0) for picture in pictures], model)
     return Examples(latents, [[image.prompt] for image in images])
 
 
@@ -247,7 +249,8 @@ def _progress(course: Course, stage: Stage, step: int, steps: int) -> pipe.Progr
 def _digest(model: Resident, request: TrainRequest, recipe: Recipe, photos: Sequence[Image.Image]) -> str:
     pixels = [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos]
     words = (request.identifier, request.class_noun, request.subject_kind, str(request.seed))
-    return training_digest(model.base.digest, *pixels, *words, repr(astuple(recipe)))
+    by_hand = request.options.model_dump_json()
+    return training_digest(model.base.digest, *pixels, *words, by_hand, repr(astuple(recipe)))
 
 
 class Pace:

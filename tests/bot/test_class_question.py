@@ -8,8 +8,8 @@ from pathlib import Path
 import discord
 import pytest
 
-from bot.drafts import DRAFT_LIFE
-from bot.text import verdict
+from bot.result_text import verdict
+from storage.class_questions import LIFE
 from storage.contract import Failed, FailureReason, JobKind, SubjectKind, TrainRequest
 from storage.jobs import find_job
 from storage.leftovers import expired_photos, forget_photos
@@ -34,7 +34,7 @@ async def drop_photos(world: World, after: timedelta) -> list[str]:
     world.clock.advance(after.total_seconds())
     now = world.clock()
     async with world.services.database.write() as session:
-        due = await expired_photos(session, now, now - DRAFT_LIFE, 100)
+        due = await expired_photos(session, now, now - LIFE, 100)
         await forget_photos(session, [photo.id for photo in due])
     return [photo.key for photo in due]
 
@@ -91,7 +91,7 @@ async def test_an_answer_begins_the_training(
     assert AS_SEEN not in words(asked_before)
     assert "Next in line." in words(card)
     assert world.pinged(card) == set()
-    assert await drop_photos(world, DRAFT_LIFE * 2) == []  # the new training needs them
+    assert await drop_photos(world, LIFE * 2) == []  # the new training needs them
 
 
 async def test_a_second_press_begins_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ async def test_another_training_keeps_the_question_open(world: World) -> None:
 
 async def test_photos_wait_half_a_day_for_an_answer(world: World) -> None:
     _, message = await asked(world)
-    assert await drop_photos(world, DRAFT_LIFE - timedelta(minutes=1)) == []
+    assert await drop_photos(world, LIFE - timedelta(minutes=1)) == []
     assert len(await drop_photos(world, timedelta(minutes=2))) == 3
 
     assert "the photos waited too long" in answer(await world.ada.click(message, label=AS_SEEN))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.photo_checks import Flaw
-from bot.text import LIKENESS, REMEDIES, verdict
+from bot.result_text import LIKENESS, REMEDIES, verdict
 from bot.verdict import RULES, Remedy
 from storage.contract import Findings, SubjectKind
 from storage.schema import Model

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from sqlalchemy.exc import SQLAlchemyError
 
+from storage import class_questions
 from storage.errors import UserError
 from storage.outcomes import MAX_ATTEMPTS
 from storage.schema import ACTIVE, WAITING
@@ -37,7 +38,7 @@ ROUNDS = 4 * MAX_ATTEMPTS
 
 class LifeOfAJob(People, Workers, Bot, Messages):
     @precondition(lambda self: self.jobs(*WAITING))
-    @rule(how=st.sampled_from(("done", "done", "broken")), far=st.integers(1, 3))
+    @rule(how=st.sampled_from(("done", "done", "broken", "doubtful")), far=st.integers(1, 3))
     @mortal
     def go_on_as_usual(self, how: str, far: int) -> None:
         """What happens most of the time: the next job is released and begun, then it ends, then the bot hears of it."""
@@ -97,6 +98,7 @@ class LifeOfAJob(People, Workers, Bot, Messages):
             self.every_promise_holds()
             if not self.jobs(*ACTIVE) and not [row for row in self.rows.deliveries.values() if row.dirty]:
                 break
+        self.now += class_questions.LIFE
         self.drop_photos()
         self.sweep()
         all_is_done(self.rows, self.outside)

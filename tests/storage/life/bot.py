@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage import class_questions
 from storage.contract import AnyEvent, Cancelled, Done, Failed, FailureReason, JobKind, Started, Step
 from storage.events import apply_event
 from storage.jobs import fail_job, retry_job
@@ -183,7 +184,8 @@ class Bot(World):
 
     @precondition(lambda self: self.rows.jobs)
     @rule(
-        what=st.sampled_from(("drop_photos", "sweep", "prune", "forget_words")), later=st.sampled_from((0, 1, 60, 3600))
+        what=st.sampled_from(("drop_photos", "sweep", "prune", "forget_words")),
+        later=st.sampled_from((0, 1, 60, 3600, 50_000)),
     )
     @mortal
     def clean_up(self, what: str, later: int) -> None:
@@ -192,7 +194,9 @@ class Bot(World):
 
     def drop_photos(self) -> None:
         """Delete the photos of trainings that have ended: their bytes first, and the bot may die in between."""
-        photos = self.read(lambda session: expired_photos(session, self.now, limit=1000))
+        photos = self.read(
+            lambda session: expired_photos(session, self.now, self.now - class_questions.LIFE, limit=1000)
+        )
         assert all(self.rows.jobs[photo.job_id].state.ended for photo in photos)
         self.outside.blobs.difference_update(photo.key for photo in photos)
         self.write(lambda session: forget_photos(session, [photo.id for photo in photos]))

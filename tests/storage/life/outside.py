@@ -151,6 +151,9 @@ def ending(how: str, job: Job, attempt: int, seq: int) -> AnyEvent:
             return Cancelled(job=job.id, attempt=attempt, seq=seq)
         case "unsafe":
             return Failed(job=job.id, attempt=attempt, seq=seq, reason=FailureReason.UNSAFE)
+        case "doubtful":
+            reason = FailureReason.CLASS_DOUBTFUL
+            return Failed(job=job.id, attempt=attempt, seq=seq, reason=reason, seen_class="cat")
         case "broken":
             return Failed(job=job.id, attempt=attempt, seq=seq, reason=FailureReason.ENGINE_DIED, retry=True)
         case _:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.contract import JobKind
+from storage.class_questions import LIFE, Answer, train_after_all
+from storage.contract import FailureReason, JobKind, SubjectKind
 from storage.drafts import keep_draft, take_draft
 from storage.errors import (
     JobAlreadyEnded,
@@ -15,6 +16,7 @@ from storage.errors import (
     ModelNotReady,
     NameTaken,
     NotYourJob,
+    QuestionClosed,
     TooManyJobs,
     TrainingActive,
     UserError,
@@ -23,7 +25,7 @@ from storage.jobs import NewImagining, accept_imagining, accept_training, queue_
 from storage.models import delete_model, rename_model, share_model, unshare_model, usable_models
 from storage.people import record_consent, set_direct_messages
 from storage.schema import ACTIVE, WAITING, Job, JobState, Model, ModelStatus
-from tests.storage.examples import ANN, BOB, GUILD, new_imagining, new_training
+from tests.storage.examples import ANN, BOB, CHANNEL, GUILD, new_imagining, new_training
 from tests.storage.life.world import World, mortal
 
 MAX_IMAGININGS = 3
@@ -71,6 +73,34 @@ class People(World):
             assert mine
             assert interaction in {consent.interaction_id for consent in self.rows.consents}
             self.promise(job)
+
+    @precondition(lambda self: self._questions())
+    @rule(data=st.data())
+    @mortal
+    def answer_a_question(self, data: st.DataObject) -> None:
+        """Photos that show something else than was said are trained on once, however often somebody answers."""
+        asked = self.draw_job(data, self._questions())
+        photos = {photo.key for photo in self.rows.photos if photo.job_id == asked.id}
+        answer = Answer(
+            job=self.new_id(), model=self.new_id(), class_noun="cat", subject_kind=SubjectKind.PET,
+            interaction_id=self.new_number(), guild_id=GUILD, channel_id=CHANNEL,
+        )  # fmt: skip
+
+        async def begin(session: AsyncSession) -> Job:
+            return await train_after_all(session, await session.get_one(Job, asked.id), answer, self.now)
+
+        assert asked.finished_at is not None
+        closed = not photos or asked.finished_at <= self.now - LIFE
+        name = self.rows.models[str(asked.model_id)].name
+        job = self.ask(QuestionClosed if closed else self._no_training(asked.owner_id, name), begin)
+        if job is not None:
+            self.promise(job)
+            assert {photo.key for photo in self.rows.photos if photo.job_id == job.id} == photos
+            assert not [photo for photo in self.rows.photos if photo.job_id == asked.id]
+
+    def _questions(self) -> list[Job]:
+        failed = [job for job in self.jobs(JobState.FAILED) if job.kind is JobKind.TRAIN]
+        return [job for job in failed if job.failure is FailureReason.CLASS_DOUBTFUL]
 
     @rule(data=st.data(), person=PEOPLE, guild=GUILDS, private=st.booleans())
     @mortal

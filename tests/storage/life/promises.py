@@ -154,7 +154,9 @@ def the_deleted_is_forgotten(rows: Rows, promises: Promises, outside: Outside) -
 
 def files_belong_to_their_job(rows: Rows, promises: Promises, outside: Outside) -> None:
     for photo in rows.photos:
-        assert photo.job_id in photo.key
+        taken_in_by = rows.jobs[photo.key.split("/")[1]]
+        assert taken_in_by.id == photo.job_id or taken_in_by.failure is FailureReason.CLASS_DOUBTFUL
+        assert taken_in_by.owner_id == rows.jobs[photo.job_id].owner_id
         assert rows.jobs[photo.job_id].model_id == photo.model_id
     for image in rows.images:
         assert image.job_id in image.key

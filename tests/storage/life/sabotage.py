@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from storage import database, deliveries, events, jobs, leftovers, models, outbox, outcomes, quotas
+from storage import class_questions, database, deliveries, events, jobs, leftovers, models, outbox, outcomes, quotas
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,15 @@ SABOTAGES: dict[str, Sabotage] = {
     ),
     "names are taken twice": Sabotage(models.free_name, "await check_name_free(session, owner_id, name)", "pass"),
     "photos outlive their model": Sabotage(models.delete_model, "(Photo, Image)", "(Image,)"),
+    "variants outlive their model": Sabotage(
+        models.delete_model, "keys += await delete_variants(session, model.id)", "pass"
+    ),
+    "a question is answered twice": Sabotage(
+        class_questions.train_after_all, "await session.execute(delete(Photo).where(Photo.job_id == job.id))", "pass"
+    ),
+    "a question is answered too late": Sabotage(
+        class_questions.is_open, " or job.finished_at is None or job.finished_at <= at - LIFE"
+    ),
     "a stale card counts as shown": Sabotage(deliveries.mark_sent, "delivery.revision != revision or "),
     "people are written to unasked": Sabotage(
         deliveries._may_go_directly, "return await wants_direct_messages(session, delivery.owner_id)", "return True"

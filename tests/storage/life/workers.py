@@ -25,7 +25,7 @@ class Workers(World):
             self.outside.tell(news(kind, *attempt, self.outside.next_number()))
 
     @precondition(lambda self: self.outside.at_work)
-    @rule(data=st.data(), how=st.sampled_from(("done", "done", "done", "broken", "diverged", "unsafe")))
+    @rule(data=st.data(), how=st.sampled_from(("done", "done", "done", "broken", "diverged", "unsafe", "doubtful")))
     def end(self, data: st.DataObject, how: str) -> None:
         attempt = self._any_attempt(data)
         cancelled = attempt[0] in self.outside.redis.cancels

@@ -1,0 +1,77 @@
+"""What is said of a trained model: how good it is, what would make it better, and what choosing a variant changes."""
+
+import math
+
+from bot.prompts import tidy
+from bot.text import plain
+from bot.verdict import FAIR_LIKENESS, GOOD_LIKENESS, Facts, Remedy, remedy
+from storage import class_questions
+from storage.contract import SubjectKind, Variant
+from storage.schema import Model
+
+LIKENESS = (
+    (GOOD_LIKENESS, "a very good likeness"),
+    (FAIR_LIKENESS, "a good likeness"),
+    (-math.inf, "only a rough likeness"),
+)
+"""From this score on: 0 is another individual of the class, 1 as alike as the photos are to each other."""
+REMEDIES = {
+    Remedy.OTHER_SIDES: "swap photos of the same view for some from other sides",
+    Remedy.SHARPER: "swap the blurred photos for sharp ones",
+    Remedy.BETTER_LIGHT: "swap the photos that are too dark or too bright",
+    Remedy.LARGER: "send the original photos, not previews or screenshots",
+    Remedy.WHOLE: "add a photo that shows all of it",
+    Remedy.OTHER_PLACES: "add photos in other places, for it clings to these",
+    Remedy.MORE_PHOTOS: "add a photo or two, from the side and from further away",
+    Remedy.FROM_THE_SIDE: "add a photo from the side",
+}
+STYLE_REMEDIES = {
+    Remedy.OTHER_SIDES: "swap pictures that are nearly the same for others",
+    Remedy.SHARPER: "swap the blurred pictures for sharp ones",
+    Remedy.OTHER_PLACES: "add pictures that show other things, for it clings to these",
+    Remedy.MORE_PHOTOS: "add more pictures in the same style",
+    Remedy.FROM_THE_SIDE: "add pictures that show other things in the same style",
+}
+VARIANT_LABELS = {
+    Variant.BEST: "Back to the best of both",
+    Variant.ALIKE: "More like {name}",
+    Variant.FREE: "More freedom",
+}
+VARIANT_USED = {
+    Variant.BEST: "",
+    Variant.ALIKE: "It draws as much like {name} as it can now, and may follow prompts less.",
+    Variant.FREE: "It follows prompts more freely now, and may be less like {name}.",
+}
+
+
+def verdict(model: Model) -> str:
+    """Say in a line how good a model is and what would make it better, as far as that is known."""
+    facts = Facts.of(model)
+    score, better = facts.score, remedy(facts)
+    said = []
+    if score is not None:
+        said.append(f"Score {score:.2f}: {next(words for least, words in LIKENESS if score >= least)}.")
+    if better is not None:
+        words = STYLE_REMEDIES if model.subject_kind is SubjectKind.STYLE else {}
+        said.append(f"To make it better, {words.get(better, REMEDIES[better])}.")
+    return " ".join(said)
+
+
+def doubt(model: Model, seen: str) -> str:
+    """Ask about a class that does not seem to fit the photos."""
+    hours = class_questions.LIFE.total_seconds() / 3600
+    return (
+        f'To me these photos look like "{plain(seen)}", and you said "{plain(model.class_noun)}". That word decides '
+        "more than anything else how good the pictures get. Nothing was trained yet and nothing is taken from your "
+        f"quota; the photos wait here for {hours:g} hours."
+    )
+
+
+def variant_label(variant: Variant, name: str) -> str:
+    """Name the button that turns to a variant; Discord shows no markup there."""
+    return VARIANT_LABELS[variant].format(name=tidy(name))
+
+
+def variant_used(variant: Variant, name: str) -> str:
+    """Say what choosing a variant has changed; nothing of the best."""
+    return VARIANT_USED[variant].format(name=plain(name))
