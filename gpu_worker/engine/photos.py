@@ -33,12 +33,28 @@ def views_of(photo: Image.Image, size: int, subject: Box | None = None, *, flip:
 
     `subject` is where the photo shows it; without one the crops lie around the photo's middle.
     """
-    crops = [
-        photo.resize((size, size), Image.Resampling.LANCZOS, box=square.box) for square in squares(*photo.size, subject)
-    ]
-    if flip:
-        crops += [crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for crop in crops]
-    return torch.stack([to_pixels(crop) for crop in crops])
+    return torch.stack([to_pixels(view) for view in _cut(photo, size, subject, Image.Resampling.LANCZOS, flip=flip)])
+
+
+def emphasis_of(photo: Image.Image, size: int, subject: Box | None, background: float) -> Tensor:
+    """Return how much each part of the views counts, [K, 1, size, size] with mean 1 each; ones without a subject.
+
+    What lies outside the subject's box counts `background` times as much as what lies inside.
+    """
+    if subject is None:
+        return torch.ones(len(views_of(photo, 8)), 1, size, size)
+    mask = Image.new("F", photo.size, background)
+    mask.paste(1.0, (subject.left, subject.top, subject.right, subject.bottom))
+    views = [np.asarray(view) for view in _cut(mask, size, subject, Image.Resampling.BOX, flip=True)]
+    shares = torch.from_numpy(np.stack(views)).unsqueeze(1)
+    return shares / shares.mean((1, 2, 3), keepdim=True)
+
+
+def _cut(
+    photo: Image.Image, size: int, subject: Box | None, resampling: Image.Resampling, *, flip: bool
+) -> list[Image.Image]:
+    crops = [photo.resize((size, size), resampling, box=square.box) for square in squares(*photo.size, subject)]
+    return crops + [crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for crop in crops] if flip else crops
 
 
 def to_pixels(image: Image.Image) -> Tensor:

@@ -51,6 +51,8 @@ class Latents:
 
     mean: Tensor
     std: Tensor
+    emphasis: Tensor | None = None
+    """How much each place of a latent counts in the loss, [N, K, 1, h, w] with mean 1; None where all count alike."""
 
     def draw(self, image: Tensor, view: Tensor, generator: torch.Generator) -> Tensor:
         """Sample latents [B, c, h, w] of the given images and views."""
@@ -70,7 +72,9 @@ class Examples:
         """Return the examples without the last view of each image, and those last views, [N, 1, c, h, w]."""
         mean, std = self.latents.mean, self.latents.std
         cut = max(mean.shape[1] - 1, 1)  # where there is only one, it is trained on as well
-        return Examples(Latents(mean[:, :cut], std[:, :cut]), self.prompts), Latents(mean[:, -1:], std[:, -1:])
+        emphasis = self.latents.emphasis[:, :cut] if self.latents.emphasis is not None else None
+        rest = Latents(mean[:, :cut], std[:, :cut], emphasis)
+        return Examples(rest, self.prompts), Latents(mean[:, -1:], std[:, -1:])
 
     def lay_out(
         self, steps: int, batch: int, generator: torch.Generator, dropout: float = 0.0
@@ -179,11 +183,21 @@ class DreamBooth:
         noisy, target = self._noised(step)
         shares = self.weights[timesteps] / recipe.batch_size  # [B or 2 B]: instance rows, then class rows
         shares[recipe.batch_size :] *= recipe.prior_weight
-        rows = zip(*(tensor.chunk(self.plan.passes) for tensor in (noisy, target, timesteps, shares)), strict=True)
+        whole = (noisy, target, timesteps, shares.view(-1, 1, 1, 1) * self._emphasis(step))
+        rows = zip(*(tensor.chunk(self.plan.passes) for tensor in whole), strict=True)
         for part, (noisy, target, timesteps, shares) in enumerate(rows):
             prompt = self.draws.prompt[step].chunk(self.plan.passes)[part]
             prediction = base.predict(noisy, timesteps, self._embed(step)[prompt])
-            yield (F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3)) * shares).sum()
+            yield (F.mse_loss(prediction, target, reduction="none") * shares).mean((1, 2, 3)).sum()
+
+    def _emphasis(self, step: int) -> Tensor:
+        """Return how much each place of the step's latents counts, [B or 2 B, 1, h, w] or ones that spread to it."""
+        draws, emphasis = self.draws, self.photos.latents.emphasis
+        rows = len(draws.timestep[step])
+        if emphasis is None:
+            return torch.ones(rows, 1, 1, 1, device=self.model.base.device)
+        of_photos = emphasis[draws.photo[step], draws.view[step]]
+        return torch.cat([of_photos, torch.ones_like(of_photos[:1]).expand(rows - len(of_photos), -1, -1, -1)])
 
     @torch.no_grad()
     def held_out_loss(self) -> float:

@@ -26,11 +26,11 @@ def steps(*scores: Score) -> dict[Variant, int]:
 
 
 def test_each_kind_keeps_its_own() -> None:
-    assert steps(score(1.02, 0.12), score(0.95, 0.35), score(0.72, 0.48)) == {BEST: 1, ALIKE: 0, FREE: 2}
+    assert steps(score(1.08, 0.12), score(0.95, 0.35), score(0.72, 0.48)) == {BEST: 1, ALIKE: 0, FREE: 2}
 
 
 def test_the_order_in_which_they_come_does_not_matter() -> None:
-    assert steps(score(0.72, 0.48), score(0.95, 0.35), score(1.02, 0.12)) == {BEST: 1, FREE: 0, ALIKE: 2}
+    assert steps(score(0.72, 0.48), score(0.95, 0.35), score(1.08, 0.12)) == {BEST: 1, FREE: 0, ALIKE: 2}
 
 
 def test_of_equals_the_later_one_stands() -> None:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from gpu_worker import pipe
 from gpu_worker.engine import training_job
-from gpu_worker.engine.photos import load_photos, to_image, to_pixels, views_of
+from gpu_worker.engine.photos import emphasis_of, load_photos, to_image, to_pixels, views_of
 from gpu_worker.engine.resident import Resident
 from storage.contract import Box, Quality, SubjectKind, TrainRequest
 
@@ -66,3 +66,23 @@ def test_a_training_sees_its_photos_around_their_subjects(
     for views, photo, crop in zip(seen, load_photos(photos), crops, strict=True):
         assert torch.equal(views, views_of(photo, model.base.resolution, crop))
     assert not torch.equal(seen[0], views_of(load_photos(photos)[0], model.base.resolution))
+
+
+def test_what_lies_around_the_subject_counts_less_and_the_whole_as_much() -> None:
+    photo = Image.new("RGB", (100, 100))
+    subject = Box(left=50, top=0, right=100, bottom=100)
+
+    shares = emphasis_of(photo, 10, subject, 0.25)
+
+    assert shares.shape == (len(views_of(photo, 10, subject)), 1, 10, 10)
+    assert torch.allclose(shares.mean((1, 2, 3)), torch.ones(len(shares)))
+    first = shares[0, 0]
+    assert torch.allclose(first[:, 0] * 4, first[:, -1])
+    mirrored = shares[len(shares) // 2, 0]
+    assert torch.allclose(mirrored, first.flip(1))
+
+
+def test_without_a_subject_every_place_counts_alike() -> None:
+    photo = Image.new("RGB", (90, 60))
+
+    assert torch.equal(emphasis_of(photo, 8, None, 0.25), torch.ones(len(views_of(photo, 8)), 1, 8, 8))
