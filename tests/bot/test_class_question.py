@@ -136,6 +136,13 @@ async def test_photos_wait_half_a_day_for_an_answer(world: World) -> None:
     assert await world.active(world.ada) == []
 
 
+async def test_an_answer_comes_too_late_also_where_photos_are_kept(world: World) -> None:
+    _, message = await asked(world)
+    world.clock.advance(LIFE.total_seconds())
+    assert "the photos waited too long" in answer(await world.ada.click(message, label=ANYWAY))
+    assert await world.active(world.ada) == []
+
+
 async def test_deleting_the_model_deletes_the_photos(world: World, tmp_path: Path) -> None:
     _, message = await asked(world)
     await world.ada.click(message, label=AS_SEEN)

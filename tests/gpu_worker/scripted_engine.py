@@ -2,7 +2,7 @@
 
 The class noun of a training, or the prompt of a picture, says what goes wrong: "crash" kills the process, "crash once"
 does so unless there is a checkpoint to go on from, "hang" stops the whole process, "babble" sends what is no frame,
-"diverge" fails the job.
+"diverge" fails the job, "doubtful" has it ask about its class.
 """
 
 import asyncio
@@ -90,6 +90,9 @@ class Engine:
         job, steps, how = request.job, request.options.steps or 20, request.class_noun
         assert all(photo.is_file() for photo in order.photos)
         done = int(order.checkpoint.read_text()) if order.checkpoint else 0
+        if how == "doubtful" and not request.class_agreed:
+            self.say(pipe.JobFailed(job=job, reason=FailureReason.CLASS_DOUBTFUL, seen_class="cat"))
+            return
         if how == "crash once":
             how = "" if order.checkpoint else "crash"
         self.say(pipe.Began(job=job, steps=steps))

@@ -108,6 +108,14 @@ async def test_photos_that_are_gone_end_the_job(asker: Asker, settings: WorkerSe
     assert not failed.retry
 
 
+async def test_a_doubtful_class_is_told_and_not_tried_again(asker: Asker, settings: WorkerSettings) -> None:
+    async with running_worker(settings):
+        request = await asker.train(class_noun="doubtful")
+        failed = await asker.outcome(request.job)
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.seen_class, failed.retry) == (FailureReason.CLASS_DOUBTFUL, "cat", False)
+
+
 async def test_a_request_of_another_version_is_refused(asker: Asker, settings: WorkerSettings) -> None:
     request = await asker.imagine()
     await asker.write(request, request.model_dump_json().replace('"v":1', '"v":2'))

@@ -62,9 +62,6 @@ SABOTAGES: dict[str, Sabotage] = {
     "a question is answered twice": Sabotage(
         class_questions.train_after_all, "await session.execute(delete(Photo).where(Photo.job_id == job.id))", "pass"
     ),
-    "a question is answered too late": Sabotage(
-        class_questions.is_open, " or job.finished_at is None or job.finished_at <= at - LIFE"
-    ),
     "a stale card counts as shown": Sabotage(deliveries.mark_sent, "delivery.revision != revision or "),
     "people are written to unasked": Sabotage(
         deliveries._may_go_directly, "return await wants_direct_messages(session, delivery.owner_id)", "return True"
