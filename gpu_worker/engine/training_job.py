@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ from gpu_worker.engine.class_check import doubted
 from gpu_worker.engine.class_images import BATCH, choose_class_images, draw_class_images
 from gpu_worker.engine.course import Course, go_back, save
 from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
-from gpu_worker.engine.photos import load_photos, to_image, to_pixels, views_of
+from gpu_worker.engine.photos import emphasis_of, load_photos, to_image, to_pixels, views_of
 from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.publishing import Publisher
 from gpu_worker.engine.recipes import Recipe, choose_recipe
@@ -37,7 +37,7 @@ from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw
 from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Examples, Latents
 from gpu_worker.engine.training_side import fitted, training_side
-from storage.contract import FailureReason, Stage, SubjectKind, TrainRequest
+from storage.contract import Box, FailureReason, Stage, SubjectKind, TrainRequest
 from storage.faults import reach
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     crops = request.crops or [None] * len(seen)
     side = training_side(model.base, request)
     views = [views_of(photo, side, crop) for photo, crop in zip(seen, crops, strict=True)]
-    photos = yield from _encode(views, model)
+    photos = replace((yield from _encode(views, model)), emphasis=_emphasis(model, recipe, seen, crops, side))
     class_images = yield from _class_examples(model, course, photos, cache)
     words = prompts.instance_prompts(request.identifier, request.class_noun, request.subject_kind)
     trainer = DreamBooth(
@@ -91,6 +91,17 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
         yield (yield from Publisher(model, course, trainer).publish(started))
     except Stopping:
         yield save(course, trainer)
+
+
+def _emphasis(
+    model: Resident, recipe: Recipe, photos: Sequence[Image.Image], subjects: Sequence[Box | None], side: int
+) -> Tensor | None:
+    """Return how much each place of the photos' latents counts, [N, K, 1, h, w]; None where all count alike."""
+    if recipe.background_weight == 1 or not any(subjects):
+        return None
+    weight, side = recipe.background_weight, side // model.base.pixels_per_latent
+    of_photos = [emphasis_of(photo, side, at, weight) for photo, at in zip(photos, subjects, strict=True)]
+    return torch.stack(of_photos).to(model.base.device)
 
 
 def _encode(views: Sequence[Tensor], model: Resident) -> Generator[None, None, Latents]:
