@@ -9,6 +9,7 @@ from storage import class_questions
 from storage.contract import SubjectKind, Variant
 from storage.schema import Model
 
+QUESTION_CLOSED = "You have answered it, or the photos waited too long and are deleted."
 LIKENESS = (
     (GOOD_LIKENESS, "a very good likeness"),
     (FAIR_LIKENESS, "a good likeness"),
@@ -22,7 +23,7 @@ REMEDIES = {
     Remedy.LARGER: "send the original photos, not previews or screenshots",
     Remedy.WHOLE: "add a photo that shows all of it",
     Remedy.OTHER_PLACES: "add photos in other places, for it clings to these",
-    Remedy.MORE_PHOTOS: "add a photo or two, from the side and from further away",
+    Remedy.MORE_PHOTOS: "add a photo or two, from the side and from behind",
     Remedy.FROM_THE_SIDE: "add a photo from the side",
 }
 STYLE_REMEDIES = {

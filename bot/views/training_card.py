@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.result_text import doubt, variant_used, verdict
+from bot.result_text import QUESTION_CLOSED, doubt, variant_used, verdict
 from bot.text import bold, duration, in_line, plain, too_late, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
@@ -57,6 +57,9 @@ def render_result(
     job: Job, model: Model, samples: Sequence[discord.File], rows: Sequence[ui.ActionRow[Any]] = ()
 ) -> Rendered:
     """Tell the owner how their training ended; the only message of a training that mentions anybody."""
+    if job.failure is FailureReason.CLASS_DOUBTFUL:
+        lines = [f"<@{job.owner_id}>, my question about {bold(model.name)} is closed.", QUESTION_CLOSED]
+        return Rendered(_layout(_container(job, "\n".join(lines), discord.Colour.light_grey())))
     if job.state is JobState.FAILED:
         lines = [f"<@{job.owner_id}>, I could not learn {bold(model.name)}.", why_failed(job.failure)]
         return Rendered(_layout(_container(job, "\n".join(lines))))

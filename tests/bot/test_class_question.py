@@ -89,6 +89,7 @@ async def test_an_answer_begins_the_training(
         assert await recount(session) == []
     asked_before, card = world.channel.history()[1:]
     assert AS_SEEN not in words(asked_before)
+    assert "my question about **rex** is closed" in words(asked_before)
     assert "Next in line." in words(card)
     assert world.pinged(card) == set()
     assert await drop_photos(world, LIFE * 2) == []  # the new training needs them

@@ -35,7 +35,7 @@ def test_a_good_model_of_good_photos_needs_no_advice() -> None:
 @pytest.mark.parametrize(
     ("known", "advice"),
     [
-        (model(photos=4), "add a photo or two, from the side and from further away"),
+        (model(photos=4), "add a photo or two, from the side and from behind"),
         (model(photo_flaws=["alike"]), "swap photos of the same view for some from other sides"),
         (model(photo_flaws=["small", "blurred"]), "swap the blurred photos for sharp ones"),
         (model(photo_flaws=["headless"], photos=4), "add a photo that shows all of it"),
