@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
+from torch import Tensor
 
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.recipes import Recipe
@@ -44,18 +45,18 @@ RECIPE = Recipe(
 Make = Callable[..., DreamBooth]
 
 
-def latents(count: int, seed: int) -> Latents:
+def latents(count: int, seed: int, emphasis: Tensor | None = None) -> Latents:
     generator = torch.Generator().manual_seed(seed)
     mean = torch.randn(count, 2, 4, 8, 8, generator=generator)
-    return Latents(mean, torch.full_like(mean, 0.1))
+    return Latents(mean, torch.full_like(mean, 0.1), emphasis)
 
 
 @pytest.fixture
 def make(model: Resident) -> Make:
-    def start(recipe: Recipe = RECIPE, seed: int = 5) -> DreamBooth:
+    def start(recipe: Recipe = RECIPE, seed: int = 5, emphasis: Tensor | None = None) -> DreamBooth:
         prior = latents(recipe.class_images, 2) if recipe.prior else None
         classes = None if prior is None else Examples(prior, [["a photo of a dog"]] * recipe.class_images)
-        photos = Examples(latents(3, 1), [["a photo of sks dog"]] * 3)
+        photos = Examples(latents(3, 1, emphasis), [["a photo of sks dog"]] * 3)
         return DreamBooth(model, recipe, photos, classes, identifier="sks", seed=seed)
 
     return start
@@ -81,9 +82,10 @@ def test_noise_targets_and_weights_are_those_of_diffusers(prediction_type: str) 
     assert loss_weights(scheduler.alphas_cumprod, prediction_type, None).unique().tolist() == [1.0]
 
 
-def test_the_loss_is_the_papers(make: Make, model: Resident) -> None:
+@pytest.mark.parametrize("emphasis", [None, torch.rand(3, 2, 1, 8, 8, generator=torch.Generator().manual_seed(8))])
+def test_the_loss_is_the_papers(make: Make, model: Resident, emphasis: Tensor | None) -> None:
     """Instance error plus prior weight times class error, each with its own prompt, computed here by hand."""
-    trainer = make()
+    trainer = make(emphasis=emphasis)
     draws, base = trainer.draws, model.base
     generator = torch.Generator().manual_seed((trainer.seed << 20) + 0)
     clean = trainer.photos.latents.draw(draws.photo[0], draws.view[0], generator)
@@ -92,15 +94,16 @@ def test_the_loss_is_the_papers(make: Make, model: Resident) -> None:
     noise = torch.randn(4, 4, 8, 8, generator=generator)
     expected = torch.tensor(0.0)
     with torch.no_grad():
+        counts = torch.ones(()) if emphasis is None else emphasis[draws.photo[0], draws.view[0]]
         for half, prompt, images, weight in (
-            (slice(0, 2), "a photo of sks dog", clean, 1.0),
+            (slice(0, 2), "a photo of sks dog", clean, counts),
             (slice(2, 4), "a photo of a dog", of_class, 0.5),
         ):
             timesteps = draws.timestep[0, half]
             noisy, target = add_noise(images, noise[half], base.alphas_cumprod[timesteps], base.prediction_type)
             answer = base.predict(noisy, timesteps, base.encode_prompts([prompt] * 2))
-            error = F.mse_loss(answer, target, reduction="none").mean((1, 2, 3)) * trainer.weights[timesteps]
-            expected = expected + weight * error.mean()
+            error = (F.mse_loss(answer, target, reduction="none") * weight).mean((1, 2, 3)) * trainer.weights[timesteps]
+            expected = expected + error.mean()
     torch.testing.assert_close(trainer.step(), expected)
 
 
