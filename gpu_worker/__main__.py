@@ -20,6 +20,7 @@ from gpu_worker.ending import FAREWELL_SECONDS, end
 from gpu_worker.engine_process import EngineBroken, EngineProcess, engine_command
 from gpu_worker.heartbeat import beat
 from gpu_worker.settings import WorkerSettings, load_settings, unique_name
+from gpu_worker.shelf import Shelf
 from gpu_worker.station import Station
 from gpu_worker.tasks import Queues
 from gpu_worker.workspace import Workspace
@@ -102,6 +103,7 @@ async def serve(
                 engine=engine,
                 workspace=workspace,
                 class_images=ClassImages(blobs, engine, settings.cache_dir),
+                shelf=Shelf(blobs, workspace.models),
             )
             queues = Queues(settings, name, lambda *attempt: run_attempt(station, *attempt), group)
             running = group.create_task(_keep_running(engine, stopped))

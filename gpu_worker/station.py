@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from gpu_worker.class_images import ClassImages
 from gpu_worker.engine_process import EngineProcess
 from gpu_worker.settings import WorkerSettings
+from gpu_worker.shelf import Shelf
 from gpu_worker.workspace import Workspace
 from storage.blobs import Blobs
 
@@ -20,3 +21,4 @@ class Station:
     engine: EngineProcess
     workspace: Workspace
     class_images: ClassImages
+    shelf: Shelf

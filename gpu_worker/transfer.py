@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gpu_worker.pipe import Checkpointed, Imagine, ImaginingDone, PictureFile, Publication, Sampled, Train, TrainingDone
+from gpu_worker.shelf import Shelf
 from storage.blobs import BlobMissing, Blobs
 from storage.contract import (
     Adapter,
@@ -68,13 +69,13 @@ async def fetch_training(blobs: Blobs, request: TrainRequest, folder: Path) -> T
     return Train(request=request, photos=tuple(photos), checkpoint=checkpoint, folder=_engine_folder(folder))
 
 
-async def fetch_imagining(blobs: Blobs, request: ImagineRequest, folder: Path) -> Imagine:
+async def fetch_imagining(shelf: Shelf, request: ImagineRequest, folder: Path) -> Imagine:
     """Bring the model's adapter; raises `CannotFetch`."""
     adapter = None
     if request.adapter is not None:
         adapter = folder / "adapter.safetensors"
         try:
-            digest = await blobs.get_file(request.adapter.key, adapter)
+            digest = await shelf.bring(request.adapter, adapter)
         except BlobMissing as error:
             raise CannotFetch(FailureReason.MODEL_MISSING, request.adapter.key) from error
         if digest != request.adapter.digest:

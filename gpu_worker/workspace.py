@@ -27,6 +27,8 @@ class Workspace:
         self._lock = (new / LOCK).open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._folder = new.rename(root / new.name.removeprefix(UNLOCKED))
+        self.models = self._folder / "models"
+        """For what jobs share, on the same disk as they are."""
         for other in root.iterdir():
             if other != self._folder and not other.name.startswith(UNLOCKED) and _is_abandoned(other):
                 shutil.rmtree(other, ignore_errors=True)

@@ -20,6 +20,9 @@ from storage.contract import (
 )
 from tests.gpu_worker.house import Asker, running_worker, worker_settings
 
+KEPT = {".lock", "models"}
+"""What stays in a worker's folder between two jobs."""
+
 
 async def test_a_training_is_told_from_start_to_end(asker: Asker, settings: WorkerSettings, blobs: Blobs) -> None:
     async with running_worker(settings):
@@ -58,7 +61,7 @@ async def test_an_ended_job_leaves_nothing_behind(asker: Asker, settings: Worker
 
         assert await asker.redis.exists(lease_key(request.job, 1), request_key(request.job, 1)) == 0
         assert await asker.queued(JobKind.TRAIN) == 0
-        assert [path.name for path in (tmp_path / "cache" / "jobs").glob("*/*") if path.name != ".lock"] == []
+        assert [path.name for path in (tmp_path / "cache" / "jobs").glob("*/*") if path.name not in KEPT] == []
     assert list((tmp_path / "cache" / "jobs").iterdir()) == []
 
 
