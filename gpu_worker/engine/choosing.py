@@ -6,20 +6,18 @@ without any publishes the last point of its trainings and reports no score.
 """
 
 import logging
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from PIL import Image
 
 from gpu_worker.engine.embedder import Embedder, load_embedder
-from gpu_worker.engine.fidelity import find_copies, pixel_difference, score_style, score_subject
-from gpu_worker.engine.recipes import Recipe
-from gpu_worker.engine.sampling import PictureOrder, Sampler
-from gpu_worker.prompts import SCENES, class_prompt, sample_prompts, style_prompts, with_article
-from storage.contract import SubjectKind, TrainRequest
+from gpu_worker.engine.fidelity import find_copies, pixel_difference
+from gpu_worker.engine.sampling import PictureOrder
+from gpu_worker.engine.trials import Aim, aim_of
+from storage.contract import TrainRequest
 
 log = logging.getLogger(__name__)
 
@@ -31,46 +29,6 @@ ADHERENCE_WEIGHT, COPY_WEIGHT, REPEAT_WEIGHT, DRIFT_WEIGHT = 0.5, 1.0, 0.5, 0.5
 class Embedders:
     choosing: Embedder
     judging: Embedder
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Pictures by which a model is looked at: these prompts, each at each of these seeds."""
-
-    scenes: tuple[str, ...]
-    """Places for subjects."""
-    things: tuple[str, ...]
-    """Nouns for styles."""
-    seeds: tuple[int, ...]
-    steps_share: float = 1.0
-    """In how many steps they are drawn, as a share of the recipe's: candidates are compared only with each other."""
-
-    def orders(self, request: TrainRequest, slot: int) -> list[PictureOrder]:
-        if request.subject_kind is SubjectKind.STYLE:
-            prompts = style_prompts(request.identifier, request.class_noun, self.things)
-        else:
-            prompts = sample_prompts(request.identifier, request.class_noun, request.subject_kind, self.scenes)
-        return [PictureOrder(prompt=prompt, seed=seed, slot=slot) for seed in self.seeds for prompt in prompts]
-
-    @property
-    def pictures(self) -> int:
-        """How many pictures a candidate costs."""
-        return (len(self.scenes) + 2) * len(self.seeds)
-
-    def class_orders(self, request: TrainRequest, slot: int) -> list[PictureOrder]:
-        """Return orders for other members of the class, or for the same things in no particular style."""
-        if request.subject_kind is SubjectKind.STYLE:
-            prompts = [f"a picture of {with_article(thing)}" for thing in self.things]
-        else:
-            prompts = [class_prompt(request.class_noun, request.subject_kind)]
-        return [PictureOrder(prompt=prompt, seed=seed, slot=slot) for seed in self.seeds for prompt in prompts]
-
-    def sampler(self, recipe: Recipe) -> Sampler:
-        return replace(recipe.sampler, steps=math.ceil(recipe.sampler.steps * self.steps_share))
-
-
-CHOOSING = Trial(SCENES[:2], ("cat", "car", "owl"), (2000, 2001), steps_share=0.5)
-JUDGING = Trial(SCENES[3:6], ("dog", "fox", "rocket", "bear"), (1000,))
 
 
 @cache
@@ -127,33 +85,31 @@ def score_candidate(
     embedder: Embedder, request: TrainRequest, look: Look, photos: Sequence[Image.Image]
 ) -> Score | None:
     """Return how good a candidate is; None where the embedder cannot tell the subject, or the style."""
-    like = likeness(embedder, request, look.pictures, photos, look.of_class_by_base)
+    aim = aim_of(request)
+    like = likeness(embedder, aim, look.pictures, photos, look.of_class_by_base)
     if like is None:
         return None
     return Score(
         likeness=like,
-        adherence=_adherence(embedder, request, look),
+        adherence=_adherence(embedder, aim, look),
         copied=len(find_copies(embedder, look.pictures, photos)) / len(look.pictures),
         repeated=_repeated(embedder, look),
-        drift=_drift(embedder, request, look, photos),
+        drift=_drift(embedder, aim, look, photos),
     )
 
 
-def _adherence(embedder: Embedder, request: TrainRequest, look: Look) -> float:
+def _adherence(embedder: Embedder, aim: Aim, look: Look) -> float:
     """Return the share of right pictures among those whose prompts name something that the embedder knows."""
-    style = request.subject_kind is SubjectKind.STYLE
-    names = embedder.config.classes if style else embedder.config.places
-    seen = embedder.look(look.pictures)
-    found = (seen.class_logits if style else seen.place_logits).argmax(1).tolist()
-    asked = [order.prompt.split()[1 if style else -1] for order in look.orders]
-    right = [names[index] == name for index, name in zip(found, asked, strict=True) if name in names]
+    known, shown = aim.shown(embedder, look.pictures)
+    named = [aim.named(order.prompt) for order in look.orders]
+    right = [found == name for found, name in zip(shown, named, strict=True) if name in known]
     return sum(right) / len(right) if right else 0.0
 
 
-def _drift(embedder: Embedder, request: TrainRequest, look: Look, photos: Sequence[Image.Image]) -> float:
-    if request.subject_kind is SubjectKind.STYLE:
+def _drift(embedder: Embedder, aim: Aim, look: Look, photos: Sequence[Image.Image]) -> float:
+    if not aim.has_class:
         return 0.0
-    now, before = (likeness(embedder, request, p, photos) or 0.0 for p in (look.of_class, look.of_class_by_base))
+    now, before = (likeness(embedder, aim, p, photos) or 0.0 for p in (look.of_class, look.of_class_by_base))
     return max(now - before, 0.0)
 
 
@@ -171,19 +127,14 @@ def _repeated(embedder: Embedder, look: Look) -> float:
 
 def likeness(
     embedder: Embedder,
-    request: TrainRequest,
+    aim: Aim,
     pictures: Sequence[Image.Image],
     photos: Sequence[Image.Image],
     plain: Sequence[Image.Image] = (),
 ) -> float | None:
-    """Return the calibrated likeness of pictures and photos; None for what the embedder cannot tell apart.
-
-    That of a style is held against `plain` pictures, which the base draws of the same things.
-    """
+    """Return the calibrated likeness of pictures and photos; None for what the embedder cannot tell apart."""
     try:
-        if request.subject_kind is SubjectKind.STYLE:
-            return score_style(embedder, pictures, photos, plain)
-        return score_subject(embedder, pictures, photos, request.class_noun).score
+        return aim.likeness(embedder, pictures, photos, plain)
     except ValueError as problem:
-        log.info("job %s has no score: %s", request.job, problem)
+        log.info("job %s has no score: %s", aim.request.job, problem)
         return None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, save_adapter
-from gpu_worker.engine.choosing import JUDGING, Score, likeness
+from gpu_worker.engine.choosing import Score, likeness
 from gpu_worker.engine.course import Course
 from gpu_worker.engine.export import save_kohya
 from gpu_worker.engine.finalists import published
@@ -17,8 +17,9 @@ from gpu_worker.engine.photos import to_image
 from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Pauses, PictureOrder, draw, for_display
-from gpu_worker.engine.training import SLOT, DreamBooth
-from storage.contract import Findings, SubjectKind, Variant, variant_name
+from gpu_worker.engine.training import DreamBooth
+from gpu_worker.engine.trials import JUDGING, aim_of
+from storage.contract import Findings, Variant, variant_name
 
 
 class Publisher:
@@ -26,13 +27,13 @@ class Publisher:
 
     def __init__(self, model: Resident, course: Course, trainer: DreamBooth) -> None:
         self._model, self._course, self._trainer = model, course, trainer
-        self._orders = JUDGING.orders(course.request, SLOT)
+        self._orders = JUDGING.orders(course.request, trainer.slot)
         self._plain: Sequence[Image.Image] = ()
 
     def publish(self, started: float) -> Pauses[pipe.TrainingDone]:
         """Publish the finalists; where nothing could be scored, the last point is the best."""
         course, trainer = self._course, self._trainer
-        if course.embedders and course.request.subject_kind is SubjectKind.STYLE:
+        if course.embedders and not aim_of(course.request).has_class:
             self._plain = yield from self._draw(JUDGING.class_orders(course.request, 0))
         if not course.finalists:
             best = yield from self._write(Variant.BEST, trainer.position, trainer.trained(), None)
@@ -68,7 +69,7 @@ class Publisher:
         adapter, download = (folder / f"{variant_name(stem, variant)}.safetensors" for stem in ("adapter", "download"))
         save_adapter(adapter, file)
         save_kohya(download, file, self._model.base, course.recipe, len(course.photos), request.seed)
-        self._trainer.bank.load(SLOT, weights)
+        self._trainer.bank.load(self._trainer.slot, weights)
         pictures = yield from self._draw(self._orders)
         stem = variant_name("final", variant)
         return {
@@ -86,7 +87,7 @@ class Publisher:
         if self._course.embedders is None:
             return None
         judge = self._course.embedders.judging
-        return likeness(judge, self._course.request, pictures, self._course.photos, self._plain)
+        return likeness(judge, aim_of(self._course.request), pictures, self._course.photos, self._plain)
 
     def _draw(self, orders: Sequence[PictureOrder]) -> Pauses[list[Image.Image]]:
         pixels = yield from draw(self._model, orders, self._course.recipe.sampler, bank=self._trainer.bank)

@@ -20,7 +20,6 @@ from gpu_worker import pipe, prompts
 from gpu_worker.engine.candidates import Tried, points_to_try, stopped_paying
 from gpu_worker.engine.checkpoints import training_digest
 from gpu_worker.engine.choosing import (
-    CHOOSING,
     Look,
     find_embedders,
     score_candidate,
@@ -35,9 +34,10 @@ from gpu_worker.engine.publishing import Publisher
 from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw
-from gpu_worker.engine.training import FULL, SLOT, SMALL, Diverged, DreamBooth, Examples, Latents
+from gpu_worker.engine.training import FULL, SMALL, Diverged, DreamBooth, Examples, Latents
 from gpu_worker.engine.training_side import fitted, training_side
-from storage.contract import Box, FailureReason, Stage, SubjectKind, TrainRequest
+from gpu_worker.engine.trials import CHOOSING, aim_of
+from storage.contract import Box, FailureReason, Stage, TrainRequest
 from storage.faults import reach
 
 log = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ def _tell_step(course: Course, trainer: DreamBooth, pace: "Pace") -> pipe.Progre
 def _try_out(model: Resident, course: Course, trainer: DreamBooth) -> Generator[None, None, pipe.Sampled]:
     """Draw with the slot in training, show some of it, and remember this point if it is the best so far."""
     step, score = trainer.position, None
-    orders = CHOOSING.orders(course.request, SLOT)
+    orders = CHOOSING.orders(course.request, trainer.slot)
     if course.embedders is None:
         orders = orders[:SHOWN]
     pictures = yield from _draw(model, trainer, orders, CHOOSING.sampler(course.recipe))
@@ -231,8 +231,8 @@ def _look(
     """Draw other members of the class beside the subject's pictures; those of the base need to be drawn only once."""
     sampler = CHOOSING.sampler(course.recipe)
     of_class: list[Image.Image] = []
-    if course.request.subject_kind is not SubjectKind.STYLE:
-        of_class = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, SLOT), sampler)
+    if aim_of(course.request).has_class:
+        of_class = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, trainer.slot), sampler)
     if not course.class_by_base:
         course.class_by_base = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, 0), sampler)
     return Look(orders, pictures, of_class, course.class_by_base)

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from benchmarks.style import washed
-from gpu_worker.engine.choosing import CHOOSING, JUDGING, Look, Score, find_embedders, likeness, score_candidate
+from gpu_worker.engine.choosing import Look, Score, find_embedders, likeness, score_candidate
 from gpu_worker.engine.fidelity import score_style
 from gpu_worker.engine.photos import load_photos
 from gpu_worker.engine.sampling import PictureOrder
+from gpu_worker.engine.trials import CHOOSING, JUDGING, aim_of
 from storage.contract import Quality, SubjectKind, TrainRequest
 
 BUNDLE = Path(__file__).parents[3] / "gpu_worker" / "demo_bundle"
@@ -68,7 +69,7 @@ def test_the_same_subject_scores_above_another_and_above_copies() -> None:
 def test_other_photos_of_the_subject_score_near_one(which: str) -> None:
     embedders = find_embedders(BUNDLE / "base")
     score = likeness(
-        getattr(embedders, which), request_for("cat"), photos_of("luna", "judge"), photos_of("luna", "train")
+        getattr(embedders, which), aim_of(request_for("cat")), photos_of("luna", "judge"), photos_of("luna", "train")
     )
     assert score == pytest.approx(1.0, abs=0.25)
 
@@ -77,8 +78,9 @@ def test_what_cannot_be_told_has_no_score() -> None:
     embedders = find_embedders(BUNDLE / "base")
     assert embedders is not None
     photos = photos_of("rex", "train")
-    assert likeness(embedders.judging, request_for("dog"), photos, photos[:1]) is None
-    assert likeness(embedders.judging, request_for("ink", SubjectKind.STYLE), photos, photos, plain=photos) is None
+    assert likeness(embedders.judging, aim_of(request_for("dog")), photos, photos[:1]) is None
+    style = aim_of(request_for("ink", SubjectKind.STYLE))
+    assert likeness(embedders.judging, style, photos, photos, plain=photos) is None
 
 
 @pytest.mark.parametrize("which", ["choosing", "judging"])

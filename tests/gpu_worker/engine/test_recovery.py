@@ -21,13 +21,14 @@ from gpu_worker.engine.adapters import file_digest, load_adapter
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.candidates import PATIENCE, points_to_try
 from gpu_worker.engine.checkpoints import HEADER, Position, load_checkpoint
-from gpu_worker.engine.choosing import CHOOSING, Score
+from gpu_worker.engine.choosing import Score
 from gpu_worker.engine.loop import failure_reason
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Pauses, PictureOrder, Sampler, draw
 from gpu_worker.engine.training import Diverged, DreamBooth
 from gpu_worker.engine.training_job import Stopping, train
+from gpu_worker.engine.trials import CHOOSING
 from storage.contract import FailureReason, Quality, Stage, SubjectKind, TrainRequest, Variant
 
 STEPS = 13
@@ -75,6 +76,7 @@ class House:
             subject_kind=SubjectKind.PET,
             quality=Quality.FAST,
             photos=tuple(f"photos/a/{place}.png" for place in range(len(self.photos))),
+            class_agreed=True,
             seed=3,
         )
         folder = self.folder / uuid.uuid4().hex
@@ -211,10 +213,10 @@ def test_a_prior_without_weight_has_no_teacher(
 
 def test_a_training_that_no_longer_pays_ends_with_its_best(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trained far too long on purpose: the first candidate stays the best, and most of the steps are saved."""
-    scores = iter(range(100, 0, -1))
+    scores = iter(range(10, -90, -1))  # each clearly worse than the one before
     monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
-    monkeypatch.setattr(training_job, "score_candidate", lambda *_: score_of(next(scores) / 100))
-    recipe = replace(RECIPE, steps=200, candidates=20)
+    monkeypatch.setattr(training_job, "score_candidate", lambda *_: score_of(next(scores) / 10))
+    recipe = replace(RECIPE, steps=100, candidates=20)
     use(monkeypatch, recipe)
     points = sorted(points_to_try(recipe, CHOOSING.pictures, CHOOSING.sampler(recipe)))
     done = house.finish()
