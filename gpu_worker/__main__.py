@@ -109,6 +109,7 @@ async def serve(
             running = group.create_task(_keep_running(engine, stopped))
             serving = [group.create_task(queues.serve(kind)) for kind in JobKind]
             serving.append(group.create_task(beat(redis, name, settings, engine)))
+            serving.append(group.create_task(station.shelf.keep_tidy()))
             log.info("worker %s serves base %s", name, settings.base)
             code = await stopped
             log.info("worker %s stops", name)

@@ -16,6 +16,7 @@ from storage.contract import Adapter
 
 MOST_BYTES = 2 << 30
 KEPT_SECONDS = 3600.0
+TIDY_SECONDS = 60.0
 
 
 class Shelf:
@@ -38,6 +39,12 @@ class Shelf:
                 os.link(path, kept)
         self._tidy()
         return digest
+
+    async def keep_tidy(self) -> None:
+        """Remove what was not used for long, also while nobody asks for anything."""
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            self._tidy()
 
     def _tidy(self) -> None:
         """Remove what was not used for long, and what is too much, the longest unused first."""

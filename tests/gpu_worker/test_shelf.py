@@ -1,15 +1,18 @@
 """The disk between the blob store and the engine: what is fetched once, and what never is used."""
 
+import asyncio
 import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
+from gpu_worker import shelf as shelf_module
 from gpu_worker.shelf import Shelf
 from storage.blobs import Blobs
 from storage.contract import Adapter
 from storage.errors import BlobMissing
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -81,3 +84,20 @@ async def test_it_holds_what_was_used_last_and_not_for_long(blobs: Blobs, shelf:
     brief = Shelf(blobs, tmp_path / "shelf", kept_seconds=-1)
     await brief.bring(adapters[1], tmp_path / "last")
     assert not kept(tmp_path)
+
+
+async def test_an_idle_worker_gets_rid_of_it_as_well(
+    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf_module, "TIDY_SECONDS", 0.01)
+    shelf = Shelf(blobs, tmp_path / "shelf", kept_seconds=0.2)
+    await shelf.bring(await publish(blobs, 1), tmp_path / "a")
+    assert kept(tmp_path)
+
+    async def empty() -> bool:
+        return not kept(tmp_path)
+
+    async with asyncio.TaskGroup() as group:
+        tidying = group.create_task(shelf.keep_tidy())
+        await until(empty)
+        tidying.cancel()
