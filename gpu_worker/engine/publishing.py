@@ -16,7 +16,8 @@ from gpu_worker.engine.finalists import published
 from gpu_worker.engine.photos import to_image
 from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.sampling import Pauses, PictureOrder, draw, for_display
+from gpu_worker.engine.sampling import Pauses, PictureOrder, draw
+from gpu_worker.engine.sizes import for_display
 from gpu_worker.engine.training import DreamBooth
 from gpu_worker.engine.trials import JUDGING, aim_of
 from storage.contract import Findings, Variant, variant_name

@@ -16,7 +16,6 @@ from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.room import Room
 from gpu_worker.engine.samplers import SamplerFamily, Schedule, schedule, step
-from gpu_worker.engine.sizes import for_display as for_display
 from gpu_worker.engine.slots import Bank
 from gpu_worker.engine.texts import Saying, embed
 

@@ -7,7 +7,7 @@ trainings are noted. `CRASH_SABOTAGE` breaks one promise on purpose (see `sabota
 
 import os
 import sys
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,13 +74,13 @@ def _watch_engine() -> None:
             recipe: recipes.Recipe = getattr(recipes, name)
             few = replace(recipe.sampler, steps=DENOISING_STEPS)
             setattr(recipes, name, replace(recipe, sampler=few, candidates=2))
-    advance, take_step = loop.EngineLoop._advance, training.DreamBooth.step
+    show_life, take_step = loop.EngineLoop._show_life, training.DreamBooth.step
     at_work, seen = "", set[str]()
 
-    def advance_and_remember(self: loop.EngineLoop, jobs: deque[loop.Job]) -> None:
+    def show_and_remember(self: loop.EngineLoop, jobs: Sequence[str]) -> None:
         nonlocal at_work
-        at_work = jobs[0].id
-        advance(self, jobs)
+        at_work = jobs[0]
+        show_life(self, jobs)
 
     def step_and_note(trainer: training.DreamBooth) -> object:
         if at_work not in seen:
@@ -90,7 +90,7 @@ def _watch_engine() -> None:
         note(at_work, "step", trainer.position)
         return loss
 
-    loop.EngineLoop._advance = advance_and_remember  # type: ignore[method-assign]
+    loop.EngineLoop._show_life = show_and_remember  # type: ignore[method-assign]
     training.DreamBooth.step = step_and_note  # type: ignore[method-assign, assignment]
 
 
