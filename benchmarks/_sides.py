@@ -27,7 +27,6 @@ from gpu_worker.engine.recipes import Recipe, choose_recipe, default_sampler
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, draw
 from gpu_worker.engine.slots import Bank
-from gpu_worker.engine.training import SLOT
 from gpu_worker.prompts import class_prompt, class_prompts, instance_prompts, subject_words
 from storage.contract import Quality, SubjectKind, TrainRequest
 
@@ -91,8 +90,8 @@ class Gallery:
 
     def draw(self, weights: Weights, prompts: Sequence[str], first_seed: int) -> list[Image.Image]:
         """Draw each prompt with a seed of its own; without weights it is the plain base that draws."""
-        self.bank.load(SLOT, weights)
-        slot = SLOT if weights else 0
+        self.bank.load(1, weights)
+        slot = 1 if weights else 0
         orders = [PictureOrder(prompt=prompt, seed=first_seed + n, slot=slot) for n, prompt in enumerate(prompts)]
         pixels = finish(draw(self.model, orders, default_sampler(self.model.base.family), bank=self.bank))
         return [to_image(picture) for picture in pixels]
@@ -145,10 +144,10 @@ def diversity(pictures: Sequence[Image.Image]) -> float:
 
 
 class Watched(Resident):
-    """A resident base that remembers the bank in training, so that each candidate can be read from it."""
+    """A resident base that remembers the slot in training, so that each candidate can be read from it."""
 
-    def training_bank(self, rank: int) -> Bank:
-        self.in_training = super().training_bank(rank)
+    def training_slot(self, rank: int) -> tuple[Bank, int]:
+        self.in_training = super().training_slot(rank)
         return self.in_training
 
 
@@ -182,7 +181,8 @@ def train_ours(model: Watched, recipe: Recipe, subject: Subject, seed: int, fold
     started = time.monotonic()
     for report in training_job.train(model, order, folder / "cache"):
         if isinstance(report, pipe.Sampled):
-            candidates[report.step] = model.in_training.read(SLOT, recipe.rank)
+            bank, slot = model.in_training
+            candidates[report.step] = bank.read(slot, recipe.rank)
         if isinstance(report, pipe.TrainingDone):
             seconds = time.monotonic() - started
             adapter = load_adapter(report.adapter, digest=None, base_digest=model.base.digest)

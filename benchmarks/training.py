@@ -31,8 +31,8 @@ from gpu_worker.engine.base_model import BaseModel, load_base
 from gpu_worker.engine.photos import load_photos
 from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.slots import UNET_LAYERS, Bank
-from gpu_worker.engine.training import SLOT, DreamBooth, Examples, Latents, rate_at
+from gpu_worker.engine.slots import UNET_LAYERS
+from gpu_worker.engine.training import DreamBooth, Examples, Latents, rate_at
 from storage.contract import Quality, SubjectKind
 
 PROMPT, CLASS_PROMPT = f"a photo of {IDENTIFIER} dog", "a photo of a dog"
@@ -117,7 +117,7 @@ class Bench:
             identifier=IDENTIFIER,
             seed=0,
         )
-        start_anywhere(ours.bank)
+        start_anywhere(ours)
         return ours
 
     def peer(self, recipe: Recipe) -> Peer:
@@ -151,20 +151,20 @@ def set_up(source: str, device: str, folder: Path) -> Bench:
 
 
 @torch.no_grad()
-def start_anywhere(bank: Bank) -> None:
+def start_anywhere(ours: DreamBooth) -> None:
     """Give the slot in training an `up` that is not zero."""
     generator = torch.Generator().manual_seed(1)
-    for _, up in unet_rows(bank).values():
+    for _, up in unet_rows(ours).values():
         up.copy_(torch.randn(up.shape, generator=generator) * 0.02)
 
 
-def unet_rows(bank: Bank) -> dict[str, tuple[Tensor, Tensor]]:
-    return {name: (bank.down[name][SLOT], bank.up[name][SLOT]) for name in bank.layers if name.startswith("unet.")}
+def unet_rows(ours: DreamBooth) -> dict[str, tuple[Tensor, Tensor]]:
+    return {name: rows for name, rows in ours.bank.learning[ours.slot].items() if name.startswith("unet.")}
 
 
 def loss_difference(ours: DreamBooth, peer: Peer, pictures: Pictures, steps: int = COMPANY) -> float:
     """Let both do the same steps from the same adapter and return the largest relative difference of their losses."""
-    peer.load(unet_rows(ours.bank))
+    peer.load(unet_rows(ours))
     worst = 0.0
     for _ in range(steps):
         batch, chance = same_step(ours, pictures)

@@ -20,6 +20,8 @@ from gpu_worker.engine.texts import Saying, TextCache
 
 SERVING_SLOTS = 64
 SERVING_RANK = 16
+TRAINING_SLOTS = 4
+"""Trainings that may share a bank, and so take their steps together."""
 
 
 class NoFreeSlot(Exception):
@@ -41,6 +43,7 @@ class Resident:
         """Adapter digest -> slot, least recently used first."""
         self._held: Counter[int] = Counter()
         self._count = slots
+        self._training: list[Bank] = []
         self.serving = self._empty_bank(SERVING_RANK)
 
     def slot_of(self, path: Path, digest: str) -> int:
@@ -89,9 +92,19 @@ class Resident:
         digests = {slot: digest for digest, slot in self.people.items()}
         return self.texts.embed(self.base, self.slots, self.serving, sayings, digests)
 
-    def training_bank(self, rank: int) -> Bank:
-        """Return a bank for one training: slot 1, in fp32, for bf16 would lose small updates."""
-        return Bank(self.slots, size=2, rank=rank, device=self.base.device, dtype=torch.float32)
+    def training_slot(self, rank: int) -> tuple[Bank, int]:
+        """Return a free slot for one training, in a bank that it shares with other trainings of its rank.
+
+        It is in fp32, for bf16 would lose small updates. A bank goes when the last training in it is over.
+        """
+        self._training = [bank for bank in self._training if bank.learning]
+        for bank in self._training:
+            if bank.rank == rank and (slot := bank.free_slot()) is not None:
+                return bank, slot
+        size = TRAINING_SLOTS + 1
+        bank = Bank(self.slots, size=size, rank=rank, device=self.base.device, dtype=torch.float32)
+        self._training.append(bank)
+        return bank, 1
 
     def _in_memory(self, path: Path, digest: str) -> AdapterFile:
         kept = self.host.get(digest)

@@ -9,7 +9,7 @@ base". Putting a person in is an in-place copy. Alpha equals the rank throughout
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,18 +31,23 @@ Weights = Mapping[str, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Assignment:
-    """Which slot each sample of the batch uses, and how strongly."""
+    """Which slot each sample of the batch uses, and how strongly.
+
+    A batch falls into U blocks of equal size, each of which has one slot; where all samples differ, U is B.
+    """
 
     bank: "Bank"
+    order: Sequence[int]
+    """The slot of each block."""
     slots: Tensor
-    """[B] int64."""
+    """The same on the device: [U] int64."""
     strength: Tensor | None
-    """[B]; None means 1 for all."""
+    """[U]; None means 1 for all."""
     only: int | None
     """The one slot that the whole batch shares, when it does: a plain matrix product is then enough."""
 
     def scaled(self, hidden: Tensor) -> Tensor:
-        """Multiply the shrunk activations [B, ...] by each sample's strength."""
+        """Multiply the shrunk activations [U, ...] by each block's strength."""
         return hidden if self.strength is None else hidden * self.strength.view(-1, *[1] * (hidden.dim() - 1))
 
 
@@ -74,11 +79,15 @@ class Slots:
 
     @contextmanager
     def use(self, bank: "Bank", slots: Sequence[int], strength: Sequence[float] | None = None) -> Iterator[None]:
-        """Give sample b of every batch inside the block slot `slots[b]`; `[slot]` alone serves batches of any size."""
+        """Use these slots inside the block: a batch of B samples is cut into `len(slots)` equal parts, one for each.
+
+        So `[slot]` serves batches of any size, and B slots give every sample its own.
+        """
         only = slots[0] if len(set(slots)) == 1 else None
         before = self.current
         self.current = Assignment(
             bank,
+            tuple(slots),
             torch.tensor(slots, device=bank.device),
             None if strength is None else torch.tensor(strength, device=bank.device, dtype=bank.dtype),
             only,
@@ -97,10 +106,16 @@ class Bank:
         self.size, self.rank, self.device, self.dtype = size, rank, device, dtype
         self.down: dict[str, Tensor] = {}
         self.up: dict[str, Tensor] = {}
+        self.learning: dict[int, dict[str, tuple[Tensor, Tensor]]] = {}
+        """The rows of slots that learn, as tensors of their own over the same memory, so that each has its gradient."""
         for name, layer in slots.layers.items():
             most = min(rank, layer.most_rank)
             self.down[name] = torch.zeros(size, most, *layer.in_shape, device=device, dtype=dtype)
             self.up[name] = torch.zeros(size, layer.out_features, most, device=device, dtype=dtype)
+
+    def free_slot(self) -> int | None:
+        """Return a slot in which nothing learns, if there is one."""
+        return next((slot for slot in range(1, self.size) if slot not in self.learning), None)
 
     @torch.no_grad()
     def load(self, slot: int, weights: Weights) -> None:
@@ -135,6 +150,24 @@ class Bank:
             bound = 1 / math.sqrt(row[0].numel())  # kaiming uniform with a = sqrt(5)
             row.copy_(torch.empty(row.shape).uniform_(-bound, bound, generator=generator))
 
+    def learn(self, slot: int, trained: Container[str]) -> dict[str, Tensor]:
+        """Let a slot learn; return those of its tensors `<layer>.down` and `<layer>.up` that `trained` names."""
+        rows = {f"{name}.down": self.down[name][slot].detach() for name in self.layers}
+        rows |= {f"{name}.up": self.up[name][slot].detach() for name in self.layers}
+        parameters = {name: row.requires_grad_() for name, row in rows.items() if name in trained}
+        self.learning[slot] = {name: (rows[f"{name}.down"], rows[f"{name}.up"]) for name in self.layers}
+        return parameters
+
+    def rows(self, name: str, use: "Assignment") -> tuple[Tensor, Tensor]:
+        """Return a layer's `down` and `up` for the batch's one slot, or stacked by block when there are several."""
+        if use.only is not None:
+            learning = self.learning.get(use.only)
+            return learning[name] if learning else (self.down[name][use.only], self.up[name][use.only])
+        if torch.is_grad_enabled() and self.learning.keys() >= set(use.order):
+            downs, ups = zip(*(self.learning[slot][name] for slot in use.order), strict=True)
+            return torch.stack(downs), torch.stack(ups)
+        return self.down[name][use.slots], self.up[name][use.slots]
+
     @torch.no_grad()
     def read(self, slot: int, rank: int) -> dict[str, tuple[Tensor, Tensor]]:
         """Copy a person's adapter out, cut to `rank`; layers whose `up` is all zero (never trained) are left out."""
@@ -165,11 +198,6 @@ class SlotLayer(nn.Module):
         self.slots, self.name, self.base = slots, name, base
         self.in_shape, self.out_features = in_shape, out_features
 
-    def rows(self, use: Assignment) -> tuple[Tensor, Tensor]:
-        """Return `down` and `up` of the batch's one slot, or stacked by sample when there are several."""
-        chosen = use.slots if use.only is None else use.only
-        return use.bank.down[self.name][chosen], use.bank.up[self.name][chosen]
-
 
 class SlotLinear(SlotLayer):
     def __init__(self, slots: Slots, name: str, base: nn.Linear) -> None:
@@ -180,11 +208,11 @@ class SlotLinear(SlotLayer):
         use = self.slots.current
         if use is None:
             return y
-        down, up = self.rows(use)
+        down, up = use.bank.rows(self.name, use)
         if use.only is not None:
             hidden = use.scaled(F.linear(x, down))  # [B, ..., r]
             return torch.addmm(y.flatten(0, -2), hidden.flatten(0, -2), up.t()).view_as(y)
-        hidden = torch.bmm(x.reshape(x.shape[0], -1, x.shape[-1]), down.transpose(1, 2))  # [B, T, r]
+        hidden = torch.bmm(x.reshape(len(down), -1, x.shape[-1]), down.transpose(1, 2))  # [U, T, r]
         return y + torch.bmm(use.scaled(hidden), up.transpose(1, 2)).reshape(y.shape)
 
 
@@ -205,12 +233,12 @@ class SlotEmbedding(SlotLayer):
         use = self.slots.current
         if use is None:
             return y
-        down, up = self.rows(use)
+        down, up = use.bank.rows(self.name, use)
         if use.only is not None:
             said = F.embedding(ids, down.t())  # [B, L, 1]: where the word stands
             return y + F.linear(use.scaled(said), up)
-        said = down.gather(2, ids.unsqueeze(1)).transpose(1, 2)
-        return y + torch.bmm(use.scaled(said), up.transpose(1, 2))
+        said = down.gather(2, ids.reshape(len(down), 1, -1)).transpose(1, 2)
+        return y + torch.bmm(use.scaled(said), up.transpose(1, 2)).reshape(y.shape)
 
 
 class SlotConv2d(SlotLayer):
@@ -223,16 +251,16 @@ class SlotConv2d(SlotLayer):
         use = self.slots.current
         if use is None:
             return y
-        down, up = self.rows(use)
+        down, up = use.bank.rows(self.name, use)
         if use.only is not None:
             hidden = F.conv2d(x, down, None, self.stride, self.padding, self.dilation)  # [B, r, H', W']
             return y + F.conv2d(use.scaled(hidden), up[..., None, None])
-        hidden = use.scaled(self.shrink(x, down).flatten(2))  # [B, r, H'W']
-        return y + torch.matmul(up, hidden).reshape(y.shape)
+        hidden = use.scaled(self.shrink(x, down))  # [U, B/U, r, H'W']
+        return y + torch.matmul(up.unsqueeze(1), hidden).reshape(y.shape)
 
     def shrink(self, x: Tensor, down: Tensor) -> Tensor:
-        """Convolve each sample with its own kernels by making every sample a group of one convolution."""
-        batch, rank = down.shape[:2]
-        x, kernels = x.reshape(1, -1, *x.shape[2:]), down.flatten(0, 1)
-        grouped = F.conv2d(x, kernels, None, self.stride, self.padding, self.dilation, groups=batch)
-        return grouped.reshape(batch, rank, *grouped.shape[2:])
+        """Convolve each block with its own kernels by making every block a group of one convolution."""
+        blocks, rank = down.shape[:2]
+        x = x.unflatten(0, (blocks, -1)).transpose(0, 1).flatten(1, 2)  # [B/U, U in, H, W]
+        grouped = F.conv2d(x, down.flatten(0, 1), None, self.stride, self.padding, self.dilation, groups=blocks)
+        return grouped.unflatten(1, (blocks, rank)).flatten(3).transpose(0, 1)

@@ -9,7 +9,7 @@ to the very same result.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,6 @@ from torch import Tensor
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.slots import WORD_LAYER
-
-SLOT = 1
-"""The slot of the training bank that learns."""
 
 HELD_OUT_LEVELS = 4
 """Noise levels at which each held-out view is looked at."""
@@ -136,7 +133,9 @@ class DreamBooth:
         self.plan = FULL
         self.rate = 1.0
         """What the recipe's learning rates are multiplied with."""
-        self.bank = model.training_bank(recipe.rank)
+        self.bank, self.slot = model.training_slot(recipe.rank)
+        self.parameters = self.bank.learn(self.slot, self._trained_names())
+        """The trained tensors as `<layer>.down` and `<layer>.up`; of the word, what is added to its vector."""
         self.optimizer = self._optimizer()
         self.average: dict[str, Tensor] = {}
         self.position = 0
@@ -152,43 +151,41 @@ class DreamBooth:
     def begin(self) -> None:
         """Go to the start: nothing is learned yet."""
         self._wipe()
-        self.bank.start(SLOT, self.recipe.rank, torch.Generator().manual_seed(self.seed), self.word)
+        self.bank.start(self.slot, self.recipe.rank, torch.Generator().manual_seed(self.seed), self.word)
         if self.recipe.ema:
-            self.average = {name: tensor.detach().clone() for name, tensor in self.parameters().items()}
+            self.average = {name: tensor.detach().clone() for name, tensor in self.parameters.items()}
         self.position = 0
+
+    def close(self) -> None:
+        """Leave the slot to another training."""
+        self.bank.learning.pop(self.slot, None)
 
     def step(self) -> Tensor:
         """Do one optimiser step and return its loss, still on the device."""
+        return step_together([self])[0]
+
+    def descend(self) -> None:
+        """Go down the gradient that the step's backward pass has left."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self.rate * rate_at(self.position, self.recipe)
-        loss = torch.zeros((), device=self.model.base.device)
-        with self.model.slots.use(self.bank, [SLOT]), self.model.base.recomputing(self.plan.recompute):
-            for part in self.losses(self.position):
-                torch.autograd.backward(part)
-                loss += part.detach()
-        torch.nn.utils.clip_grad_norm_(self.parameters().values(), self.recipe.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.recipe.ema:
-            torch._foreach_lerp_(list(self.average.values()), list(self.parameters().values()), 1 - self.recipe.ema)
+            torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - self.recipe.ema)
         self.position += 1
-        return loss
 
-    def losses(self, step: int) -> Iterator[Tensor]:
-        """Yield the loss of a step in as many parts as the plan has passes; they add up to the whole batch's.
+    def rows(self) -> "Rows":
+        """Return what the next step looks at: instance rows, then class rows.
 
-        The whole is the instance rows' mean and, times its weight, the class rows' mean.
+        The loss is the instance rows' mean and, times its weight, the class rows' mean.
         """
-        recipe, base, timesteps = self.recipe, self.model.base, self.draws.timestep[step]
+        step, recipe = self.position, self.recipe
+        timesteps = self.draws.timestep[step]
         noisy, target = self._noised(step)
-        shares = self.weights[timesteps] / recipe.batch_size  # [B or 2 B]: instance rows, then class rows
+        shares = self.weights[timesteps] / recipe.batch_size
         shares[recipe.batch_size :] *= recipe.prior_weight
-        whole = (noisy, target, timesteps, shares.view(-1, 1, 1, 1) * self._emphasis(step))
-        rows = zip(*(tensor.chunk(self.plan.passes) for tensor in whole), strict=True)
-        for part, (noisy, target, timesteps, shares) in enumerate(rows):
-            prompt = self.draws.prompt[step].chunk(self.plan.passes)[part]
-            prediction = base.predict(noisy, timesteps, self._embed(step)[prompt])
-            yield (F.mse_loss(prediction, target, reduction="none") * shares).mean((1, 2, 3)).sum()
+        return Rows(noisy, target, timesteps, shares.view(-1, 1, 1, 1) * self._emphasis(step), self.draws.prompt[step])
 
     def _emphasis(self, step: int) -> Tensor:
         """Return how much each place of the step's latents counts, [B or 2 B, 1, h, w] or ones that spread to it."""
@@ -208,7 +205,7 @@ class DreamBooth:
         timesteps = levels.long().repeat(count).to(base.device)
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(self.seed)).to(base.device)
         noisy, target = add_noise(clean, noise, base.alphas_cumprod[timesteps], base.prediction_type)
-        with self.model.slots.use(self.bank, [SLOT]):
+        with self.model.slots.use(self.bank, [self.slot]):
             prompts = base.encode_prompts([of_image[0] for of_image in self.photos.prompts])
             rows = (noisy, timesteps, prompts.repeat_interleave(HELD_OUT_LEVELS, dim=0))
             fitting = max(self.recipe.batch_size // self.plan.passes, 1)  # no more memory than a step takes
@@ -238,11 +235,13 @@ class DreamBooth:
         with self.model.slots.use(self.bank, [0]):
             return self.model.base.predict(noisy, draws.timestep[step, rows], prompts[draws.prompt[step, rows]])
 
-    def _embed(self, step: int) -> Tensor:
-        """Return the embeddings of the prompts that a step says, [prompts, L, d]."""
-        said = self.draws.said[step]
-        live = [prompt for prompt in said if prompt not in self.resting]
-        fresh = dict(zip(live, self.model.base.encode_prompts(live), strict=True)) if live else {}
+    def live(self) -> list[str]:
+        """Return the prompts of the next step whose embeddings change with the training."""
+        return [prompt for prompt in self.draws.said[self.position] if prompt not in self.resting]
+
+    def embeddings(self, fresh: Mapping[str, Tensor]) -> Tensor:
+        """Return the embeddings [prompts, L, d] of all prompts of the next step, given the live ones'."""
+        said = self.draws.said[self.position]
         return torch.stack([fresh[prompt] if prompt in fresh else self.resting[prompt] for prompt in said])
 
     @torch.no_grad()
@@ -262,11 +261,9 @@ class DreamBooth:
         prompts = ["", *sorted({prompt for of_image in self.class_images.prompts for prompt in of_image})]
         return dict(zip(prompts, self.model.base.encode_prompts(prompts), strict=True))
 
-    def parameters(self) -> dict[str, Tensor]:
-        """Return the trained tensors as `<layer>.down` and `<layer>.up`; of the word, what is added to its vector."""
+    def _trained_names(self) -> set[str]:
         names = [name for name in self.bank.layers if self._rate_of(name) > 0]
-        downs = {f"{name}.down": self.bank.down[name] for name in names if name != WORD_LAYER}
-        return downs | {f"{name}.up": self.bank.up[name] for name in names}
+        return {f"{name}.down" for name in names if name != WORD_LAYER} | {f"{name}.up" for name in names}
 
     def _rate_of(self, name: str) -> float:
         """Return the learning rate at the peak of the layer, or of the parameter, called `name`."""
@@ -276,8 +273,8 @@ class DreamBooth:
 
     def _optimizer(self) -> torch.optim.AdamW:
         of_rate: dict[float, list[Tensor]] = {}
-        for name, tensor in self.parameters().items():
-            of_rate.setdefault(self._rate_of(name), []).append(tensor.requires_grad_())
+        for name, tensor in self.parameters.items():
+            of_rate.setdefault(self._rate_of(name), []).append(tensor)
         groups: list[dict[str, Any]] = [{"params": tensors, "peak": rate} for rate, tensors in of_rate.items()]
         return torch.optim.AdamW(groups, weight_decay=self.recipe.weight_decay, fused=True)
 
@@ -306,28 +303,28 @@ class DreamBooth:
     def trained(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Return a copy of the adapter as it should be published now: the moving average if the recipe keeps one."""
         if not self.recipe.ema:
-            return self.bank.read(SLOT, self.recipe.rank)
-        rank, average = self.recipe.rank, self.average
+            return self.bank.read(self.slot, self.recipe.rank)
+        rows = {name: self.bank.learning[self.slot][name] for name in self.bank.layers if self._rate_of(name) > 0}
         return {
-            name: (average.get(f"{name}.down", self.bank.down[name])[SLOT, :rank].clone(), up[SLOT].clone())
-            for name, up in ((key.removesuffix(".up"), up) for key, up in average.items() if key.endswith(".up"))
+            name: (self.average.get(f"{name}.down", down).detach().clone(), self.average[f"{name}.up"].clone())
+            for name, (down, _) in rows.items()
         }
 
     def is_finite(self) -> bool:
         """Tell whether every weight is a number; waits for the device once."""
-        return bool(torch.stack([tensor.detach().sum() for tensor in self.parameters().values()]).isfinite().all())
+        return bool(torch.stack([tensor.detach().sum() for tensor in self.parameters.values()]).isfinite().all())
 
     def state(self) -> dict[str, Tensor]:
         """Return what going on needs, of our slot alone: weights, both moments, the moving average.
 
         Nothing else is needed: all chance, and what each step looks at, follow from (seed, step).
         """
-        tensors = {f"weight.{name}": tensor.detach()[SLOT] for name, tensor in self.parameters().items()}
-        for name, tensor in self.parameters().items():
+        tensors = {f"weight.{name}": tensor.detach() for name, tensor in self.parameters.items()}
+        for name, tensor in self.parameters.items():
             if moments := self.optimizer.state.get(tensor):
-                tensors[f"first.{name}"] = moments["exp_avg"][SLOT]
-                tensors[f"second.{name}"] = moments["exp_avg_sq"][SLOT]
-        return tensors | {f"average.{name}": tensor[SLOT] for name, tensor in self.average.items()}
+                tensors[f"first.{name}"] = moments["exp_avg"]
+                tensors[f"second.{name}"] = moments["exp_avg_sq"]
+        return tensors | {f"average.{name}": tensor for name, tensor in self.average.items()}
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], position: int) -> None:
@@ -336,24 +333,97 @@ class DreamBooth:
         Raises KeyError when a tensor is missing and RuntimeError when one has another shape; `begin` again then.
         """
         self._wipe()
-        for name, tensor in self.parameters().items():
-            tensor[SLOT].copy_(tensors[f"weight.{name}"])
-            first, second = torch.zeros_like(tensor), torch.zeros_like(tensor)
-            first[SLOT].copy_(tensors[f"first.{name}"])
-            second[SLOT].copy_(tensors[f"second.{name}"])
+        for name, tensor in self.parameters.items():
+            tensor.copy_(tensors[f"weight.{name}"])
+            moments = {kind: torch.empty_like(tensor).copy_(tensors[f"{kind}.{name}"]) for kind in ("first", "second")}
             steps = torch.tensor(float(position), device=tensor.device)
-            self.optimizer.state[tensor] = {"step": steps, "exp_avg": first, "exp_avg_sq": second}
+            self.optimizer.state[tensor] = {
+                "step": steps,
+                "exp_avg": moments["first"],
+                "exp_avg_sq": moments["second"],
+            }
         for name, tensor in self.average.items():
-            tensor[SLOT].copy_(tensors[f"average.{name}"])
+            tensor.copy_(tensors[f"average.{name}"])
         self.position = position
 
     @torch.no_grad()
     def _wipe(self) -> None:
-        """Clear what steps have changed; after a divergence that is slot 0 as well, for 0 times NaN is NaN."""
-        for tensor in [*self.parameters().values(), *self.average.values()]:
+        """Clear what steps have changed."""
+        for tensor in [*self.parameters.values(), *self.average.values()]:
             tensor.zero_()
         self.optimizer.state.clear()
         self.optimizer.zero_grad(set_to_none=True)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one training shows the U-Net in a step, B or 2 B rows."""
+
+    noisy: Tensor
+    target: Tensor
+    """[rows, c, h, w], as `noisy`."""
+    timesteps: Tensor
+    shares: Tensor
+    """[rows, 1, h, w] or [rows, 1, 1, 1]: how much each place counts in the loss."""
+    prompts: Tensor
+    """Each row's place among the step's prompts."""
+
+    def chunk(self, parts: int) -> list["Rows"]:
+        tensors = (self.noisy, self.target, self.timesteps, self.shares, self.prompts)
+        return [Rows(*part) for part in zip(*(tensor.chunk(parts) for tensor in tensors), strict=True)]
+
+
+def alike(one: DreamBooth, other: DreamBooth) -> bool:
+    """Tell whether two trainings can take their steps together: they share a bank and have as many rows."""
+    shapes = [(len(each.draws.timestep[0]), *each.photos.latents.mean.shape[2:]) for each in (one, other)]
+    return one.bank is other.bank and shapes[0] == shapes[1] and one.plan == other.plan
+
+
+def step_together(trainings: Sequence[DreamBooth]) -> list[Tensor]:
+    """Do one optimiser step of each of some trainings that are `alike`, in one forward and backward pass.
+
+    Each keeps its own learning rate, clipping, moments and step count, and may stand anywhere in its own course: it
+    learns what it would learn alone, within rounding. Returns the losses, still on the device.
+    """
+    first = trainings[0]
+    base, slots = first.model.base, [training.slot for training in trainings]
+    rows = [training.rows() for training in trainings]
+    total = [torch.zeros((), device=base.device) for _ in trainings]
+    with first.model.slots.use(first.bank, slots), base.recomputing(first.plan.recompute):
+        for parts in zip(*(each.chunk(first.plan.passes) for each in rows), strict=True):
+            losses = losses_of(trainings, parts)
+            torch.autograd.backward(losses)
+            for place, loss in enumerate(losses):
+                total[place] += loss.detach()
+    for training in trainings:
+        training.descend()
+    return total
+
+
+def losses_of(trainings: Sequence[DreamBooth], parts: Sequence[Rows]) -> list[Tensor]:
+    """Return the loss of each training over its part of the step's rows."""
+    embeddings = [each[part.prompts] for each, part in zip(embed_together(trainings), parts, strict=True)]
+    noisy, timesteps = torch.cat([part.noisy for part in parts]), torch.cat([part.timesteps for part in parts])
+    predictions = trainings[0].model.base.predict(noisy, timesteps, torch.cat(embeddings)).chunk(len(parts))
+    errors = [
+        F.mse_loss(prediction, part.target, reduction="none") * part.shares
+        for prediction, part in zip(predictions, parts, strict=True)
+    ]
+    return [error.mean((1, 2, 3)).sum() for error in errors]
+
+
+def embed_together(trainings: Sequence[DreamBooth]) -> list[Tensor]:
+    """Return the embeddings [prompts, L, d] of each training's step, the live ones with gradients."""
+    live = [training.live() for training in trainings]
+    most = max(len(prompts) for prompts in live)
+    if not most:
+        return [training.embeddings({}) for training in trainings]
+    filled = [prompts + [""] * (most - len(prompts)) for prompts in live]  # so that every slot has as many rows
+    encoded = trainings[0].model.base.encode_prompts([prompt for prompts in filled for prompt in prompts])
+    return [
+        training.embeddings(dict(zip(prompts, of_one, strict=False)))
+        for training, prompts, of_one in zip(trainings, live, encoded.chunk(len(trainings)), strict=True)
+    ]
 
 
 def add_noise(latents: Tensor, noise: Tensor, alphas_cumprod: Tensor, prediction_type: str) -> tuple[Tensor, Tensor]:

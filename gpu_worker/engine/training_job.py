@@ -84,13 +84,15 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
         identifier=request.identifier,
         seed=request.seed,
     )
-    go_back(course, trainer)
     try:
+        go_back(course, trainer)
         yield from _train(model, course, trainer)
         yield _progress(course, Stage.SAVING, 0, 1)
         yield (yield from Publisher(model, course, trainer).publish(started))
     except Stopping:
         yield save(course, trainer)
+    finally:
+        trainer.close()
 
 
 def _emphasis(

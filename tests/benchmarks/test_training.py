@@ -10,7 +10,6 @@ from PIL import Image
 from benchmarks.peer_dreambooth import Pictures
 from benchmarks.training import CLASS_PROMPT, PROMPT, Bench, loss_difference, unet_rows
 from gpu_worker.engine.base_model import BaseModel
-from gpu_worker.engine.training import SLOT
 
 
 @pytest.fixture
@@ -31,12 +30,12 @@ def test_both_sides_learn_the_same_in_company(bench: Bench, prior_weight: float)
     assert loss_difference(ours, peer, bench.pictures) < 1e-5
 
     learned = peer.weights()
-    of_unet = unet_rows(ours.bank)
+    of_unet = unet_rows(ours)
     assert learned.keys() == of_unet.keys()
-    before = bench.ours(recipe).bank
+    before = unet_rows(bench.ours(recipe))
     for name, (down, up) in of_unet.items():
         torch.testing.assert_close(learned[name], (down.detach(), up.detach()), rtol=1e-3, atol=1e-4)
-        assert not torch.equal(before.up[name][SLOT], up)
+        assert not torch.equal(before[name][1], up)
 
 
 def test_another_loss_shows(bench: Bench) -> None:

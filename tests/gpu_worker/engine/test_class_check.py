@@ -34,8 +34,9 @@ def test_sample_subjects(embedders: Embedders, folder: Path, which: str) -> None
     photos = load_photos(sorted((folder / which).glob("*.jpg")))
     noun = (folder / "class.txt").read_text().strip()
     assert seen_instead(embedders, noun, photos, [None] * len(photos)) is None
-    wrong = "frog"
-    assert seen_instead(embedders, wrong, photos, [None] * len(photos)) == (noun if folder.name in CAUGHT else None)
+    if which == "train":  # looking takes a while; once a subject is enough to see what is noticed
+        noticed = noun if folder.name in CAUGHT else None
+        assert seen_instead(embedders, "frog", photos, [None] * len(photos)) == noticed
 
 
 @pytest.mark.parametrize("name", REAL)

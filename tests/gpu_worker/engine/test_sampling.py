@@ -175,7 +175,7 @@ def test_a_persons_words_are_read_once_while_they_are_remembered(
     for _ in range(2):
         model.embed([Saying("a dog", slot=1)])  # whose adapter that is nobody has said
     assert asked[5:] == [1, 1]
-    finish(draw(model, [PictureOrder(prompt="a dog", seed=1)], SAMPLER, bank=model.training_bank(2)))
+    finish(draw(model, [PictureOrder(prompt="a dog", seed=1)], SAMPLER, bank=model.training_slot(2)[0]))
     assert asked[-1] == 2  # what is not published is read anew each time
 
 

@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_a_new_adapter_changes_nothing_at_first(model: Resident) -> None:
-    bank = model.training_bank(4)
+    bank, _ = model.training_slot(4)
     bank.start(1, 4, torch.Generator().manual_seed(0), word=3)
     latents, timesteps = torch.randn(2, 4, 8, 8), torch.tensor([7, 500])
     with torch.no_grad():

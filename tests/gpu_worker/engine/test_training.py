@@ -1,7 +1,7 @@
 """The DreamBooth step: what it computes, that it learns, and that an interrupted training ends at the same place."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -16,14 +16,15 @@ from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Sampler
 from gpu_worker.engine.slots import WORD_LAYER
 from gpu_worker.engine.training import (
-    SLOT,
     SMALL,
     DreamBooth,
     Examples,
     Latents,
     add_noise,
     balanced,
+    embed_together,
     loss_weights,
+    losses_of,
     rate_at,
     spread,
 )
@@ -52,14 +53,19 @@ def latents(count: int, seed: int, emphasis: Tensor | None = None) -> Latents:
 
 
 @pytest.fixture
-def make(model: Resident) -> Make:
+def make(model: Resident) -> Iterator[Make]:
+    started: list[DreamBooth] = []
+
     def start(recipe: Recipe = RECIPE, seed: int = 5, emphasis: Tensor | None = None) -> DreamBooth:
         prior = latents(recipe.class_images, 2) if recipe.prior else None
         classes = None if prior is None else Examples(prior, [["a photo of a dog"]] * recipe.class_images)
         photos = Examples(latents(3, 1, emphasis), [["a photo of sks dog"]] * 3)
-        return DreamBooth(model, recipe, photos, classes, identifier="sks", seed=seed)
+        started.append(DreamBooth(model, recipe, photos, classes, identifier="sks", seed=seed))
+        return started[-1]
 
-    return start
+    yield start
+    for trainer in started:
+        trainer.close()
 
 
 def changed(**values: float | None) -> Recipe:
@@ -110,9 +116,15 @@ def test_the_loss_is_the_papers(make: Make, model: Resident, emphasis: Tensor | 
 def test_it_learns(make: Make, model: Resident) -> None:
     trainer = make(changed(steps=60))
 
+    def error(trainer: DreamBooth, step: int) -> float:
+        position, trainer.position = trainer.position, step
+        (loss,) = losses_of([trainer], [trainer.rows()])
+        trainer.position = position
+        return float(loss)
+
     def error_on_fixed_noise() -> float:
-        with torch.no_grad(), model.slots.use(trainer.bank, [SLOT]):
-            return sum(float(part) for step in range(30) for part in trainer.losses(step))
+        with torch.no_grad(), model.slots.use(trainer.bank, [trainer.slot]):
+            return sum(error(trainer, step) for step in range(30))
 
     before = error_on_fixed_noise()
     for _ in range(60):
@@ -139,7 +151,7 @@ def test_the_base_stays_as_it_was(make: Make, model: Resident) -> None:
     for _ in range(3):
         trainer.step()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.base.unet.state_dict().items())
-    assert not any(tensor[0].any() for tensor in trainer.parameters().values())  # slot 0 stays empty
+    assert not any(up[0].any() for up in trainer.bank.up.values())  # slot 0 stays empty
     assert any(name.startswith("text_encoder.") for name in trainer.trained())
 
 
@@ -161,7 +173,7 @@ def test_a_word_can_learn_while_the_text_encoder_rests(make: Make, model: Reside
     assert down.nonzero().tolist() == [[0, trainer.word]]
     assert up.any()
     assert [name for name in trainer.trained() if name.startswith("text_encoder.")] == [WORD_LAYER]
-    with torch.no_grad(), model.slots.use(trainer.bank, [SLOT]):
+    with torch.no_grad(), model.slots.use(trainer.bank, [trainer.slot]):
         torch.testing.assert_close(model.base.encode_prompts(["a photo of a dog"]), untouched)
     assert trainer.resting.keys() == {"a photo of a dog"}
 
@@ -179,7 +191,7 @@ def test_every_image_is_called_by_its_own_prompts(make: Make, model: Resident) -
     assert said.keys() == {"sks dog", "a photo of sks dog"}
     assert min(said.values()) > 20
     with torch.no_grad():
-        together = trainer._embed(0)[trainer.draws.prompt[0]]
+        together = embed_together([trainer])[0][trainer.draws.prompt[0]]
         torch.testing.assert_close(together, model.base.encode_prompts(rows[0]))
 
 
@@ -246,8 +258,8 @@ def test_the_small_plan_computes_the_same_with_less_memory(
     assert rows[3:] == [batch // 2] * 6
     assert len(runs) - forwards == 2 * 6  # each part forward, and once more in its backward pass
     assert together == pytest.approx(apart, rel=1e-5)
-    for name, tensor in whole.parameters().items():
-        torch.testing.assert_close(tensor, parts.parameters()[name], rtol=0.01, atol=1e-3)
+    for name, tensor in whole.parameters.items():
+        torch.testing.assert_close(tensor, parts.parameters[name], rtol=0.01, atol=1e-3)
     assert not getattr(block, "gradient_checkpointing", False)
 
 
@@ -257,7 +269,7 @@ def test_the_average_is_what_is_published(make: Make) -> None:
     name = next(iter(trainer.bank.layers))
     for _ in range(2):
         trainer.step()
-        ups.append(trainer.bank.up[name][SLOT].detach().clone())
+        ups.append(trainer.bank.up[name][trainer.slot].detach().clone())
     torch.testing.assert_close(trainer.trained()[name][1], 0.5 * ups[1] + 0.25 * ups[0])
 
 
