@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from gpu_worker.engine.choosing import Embedders
-from gpu_worker.engine.embedder import Embedder
+from gpu_worker.engine.embedder import SIZE, Embedder
 from storage.contract import Box, SubjectKind, TrainRequest
 from storage.crops import squares
 
@@ -36,7 +36,7 @@ def seen_instead(
     if class_noun not in names or names != embedders.judging.config.classes:
         return None
     views = [
-        [photo.crop(square.box) for square in squares(*photo.size, crop)]
+        [photo.resize((SIZE, SIZE), Image.Resampling.BOX, box=square.box) for square in squares(*photo.size, crop)]
         for photo, crop in zip(photos, crops, strict=True)
     ]
     opinions = torch.stack([_opinions(each, views) for each in (embedders.choosing, embedders.judging)])
