@@ -55,7 +55,7 @@ RATES = (5e-4, 1e-3, 2e-3, 6e-3)
 LENGTHS = (120, 240)
 """Steps of 4 photos: half of what ours takes for six photos, and as much."""
 TUNED = PeerRecipe(learning_rate=1e-3, steps=240, train_text_encoder=True, rank=16)
-"""What `--tune` found on bolt, for when `--out` holds no tuning of its own; the rank is ours."""
+"""What `--tune` found, for when `--out` holds no tuning of its own; the rank is ours."""
 
 Line = dict[str, Any]
 

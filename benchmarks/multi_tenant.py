@@ -12,6 +12,7 @@ import json
 import statistics
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,13 @@ class People:
         return Latents(*(moment.unsqueeze(1) for moment in self.model.base.encode_images(pixels)))
 
     def together(self, steps: int) -> None:
-        for _ in range(steps):
-            losses = step_together(self.trainings)
-        torch.stack(losses).tolist()
+        losses = [step_together(self.trainings) for _ in range(steps)]
+        torch.stack(losses[-1]).tolist()
 
     def solo(self, steps: int) -> None:
         for training in self.trainings:
-            for _ in range(steps):
-                loss = training.step()
-            float(loss)
+            losses = [training.step() for _ in range(steps)]
+            float(losses[-1])
 
 
 def weight_difference(company: People, loners: People) -> float:
@@ -86,7 +85,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     company, loners = (People(bench, arguments.users, recipe) for _ in range(2))
     difference = weight_difference(company, loners)
     turns = [
-        [seconds(lambda work=work: work(arguments.block), bench.base) for work in (company.together, loners.solo)]
+        [seconds(partial(work, arguments.block), bench.base) for work in (company.together, loners.solo)]
         for _ in range(arguments.rounds + 1)
     ]
     together, solo = (statistics.median(times) / arguments.block for times in zip(*turns[1:], strict=True))

@@ -57,10 +57,10 @@ class Recipe:
         return self.prior_weight > 0 and (self.teacher or self.class_images > 0)
 
 
-# The demo base: chosen by the judging embedder on two foxes and an owl that nothing else is measured on. Identifiers are
-# words that its captions never used, and read like "a": without a vector of its own the word cannot be told from the
-# class. With one, and a text encoder that learns too, the U-Net needs half of the rate that it needed alone, and other
-# members of the class stay what they were.
+# The demo base: chosen by the judging embedder on two foxes and an owl that nothing else is measured on. Identifiers
+# are words that its captions never used, and read like "a": without a vector of its own the word cannot be told from
+# the class. With one, and a text encoder that learns too, the U-Net needs half of the rate that it needed alone, and
+# other members of the class stay what they were.
 _DEMO = Recipe(
     learning_rate=3e-3,
     text_learning_rate=2e-3,
