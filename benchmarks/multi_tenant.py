@@ -79,10 +79,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     resident.TRAINING_SLOTS = arguments.users
     with tempfile.TemporaryDirectory() as folder:
         bench = set_up(arguments.base, arguments.device, Path(folder))
-    usual = choose_recipe(bench.base.family, SubjectKind.PET, Quality.GOOD, len(bench.pictures.photos))
-    steps = COMPANY + (arguments.rounds + 1) * arguments.block
-    recipe = replace(usual, steps=steps, teacher=False)
-    company, loners = (People(bench, arguments.users, recipe) for _ in range(2))
+        usual = choose_recipe(bench.base.family, SubjectKind.PET, Quality.GOOD, len(bench.pictures.photos))
+        recipe = replace(usual, steps=COMPANY + (arguments.rounds + 1) * arguments.block, teacher=False)
+        company, loners = (People(bench, arguments.users, recipe) for _ in range(2))
     difference = weight_difference(company, loners)
     turns = [
         [seconds(partial(work, arguments.block), bench.base) for work in (company.together, loners.solo)]
@@ -112,7 +111,8 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
     parser.add_argument("--block", type=int, default=2, help="steps of each person in a turn")
-    print(json.dumps(rounded(measure(parser.parse_args()))))
+    result = measure(parser.parse_args())
+    print(json.dumps(rounded(result) | {"weight_difference": result["weight_difference"]}))  # too small to be rounded
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.multi_tenant import People, weight_difference
 from benchmarks.peer_dreambooth import Pictures
 from benchmarks.training import CLASS_PROMPT, PROMPT, Bench, loss_difference, unet_rows
 from gpu_worker.engine.base_model import BaseModel
@@ -41,3 +42,8 @@ def test_both_sides_learn_the_same_in_company(bench: Bench, prior_weight: float)
 def test_another_loss_shows(bench: Bench) -> None:
     recipe = bench.recipe(2, 4)
     assert loss_difference(bench.ours(replace(recipe, min_snr=5.0)), bench.peer(recipe), bench.pictures, steps=1) > 1e-2
+
+
+def test_nobody_learns_anything_else_in_company(bench: Bench) -> None:
+    recipe = replace(bench.recipe(1, 4), word_learning_rate=1e-2)
+    assert 0 < weight_difference(People(bench, 2, recipe), People(bench, 2, recipe)) < 1e-2
