@@ -7,7 +7,6 @@ in company and alone, as a share of that adapter's size.
 """
 
 import argparse
-import copy
 import json
 import statistics
 import tempfile
@@ -17,14 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from benchmarks.main_job import BUNDLE, IDENTIFIER, rounded
-from benchmarks.training import CLASS_PROMPT, PROMPT, Bench, seconds, set_up
-from gpu_worker.engine import resident
+from benchmarks.main_job import BUNDLE, rounded
+from benchmarks.training import Bench, seconds, set_up
 from gpu_worker.engine.recipes import Recipe, choose_recipe
-from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.training import DreamBooth, Examples, Latents, step_together
+from gpu_worker.engine.training import step_together
 from storage.contract import Quality, SubjectKind
 
 COMPANY = 3
@@ -35,24 +31,8 @@ class People:
     """Trainings that have just begun, each with a seed of its own, on one base."""
 
     def __init__(self, bench: Bench, count: int, recipe: Recipe) -> None:
-        networks = {"unet": copy.deepcopy(bench.base.unet), "text_encoder": copy.deepcopy(bench.base.text_encoder)}
-        self.model = Resident(replace(bench.base, **networks))
-        pixels = [bench.pictures[index] for index in range(len(bench.pictures))]
-        photos, others = (self._encode(torch.stack([of[kind] for of in pixels])) for kind in ("photo", "class"))
-        self.trainings = [
-            DreamBooth(
-                self.model,
-                recipe,
-                Examples(photos, [[PROMPT]] * len(pixels)),
-                Examples(others, [[CLASS_PROMPT]] * len(pixels)),
-                identifier=IDENTIFIER,
-                seed=seed,
-            )
-            for seed in range(count)
-        ]
-
-    def _encode(self, pixels: Tensor) -> Latents:
-        return Latents(*(moment.unsqueeze(1) for moment in self.model.base.encode_images(pixels)))
+        model = bench.resident(together=count)
+        self.trainings = [bench.begin(model, recipe, seed) for seed in range(count)]
 
     def together(self, steps: int) -> None:
         losses = [step_together(self.trainings) for _ in range(steps)]
@@ -76,7 +56,6 @@ def weight_difference(company: People, loners: People) -> float:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    resident.TRAINING_SLOTS = arguments.users
     with tempfile.TemporaryDirectory() as folder:
         bench = set_up(arguments.base, arguments.device, Path(folder))
         usual = choose_recipe(bench.base.family, SubjectKind.PET, Quality.GOOD, len(bench.pictures.photos))

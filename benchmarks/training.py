@@ -96,27 +96,28 @@ class Bench:
         resting = replace(recipe, text_learning_rate=0.0, word_learning_rate=0.0, min_snr=None, ema=None)
         return replace(resting, batch_size=batch, steps=steps, teacher=False, caption_dropout=0.0)
 
-    def ours(self, recipe: Recipe) -> DreamBooth:
-        """Return our training on a copy of the base, from an adapter whose every layer has gradients at once."""
-        base = replace(
-            self.base, unet=copy.deepcopy(self.base.unet), text_encoder=copy.deepcopy(self.base.text_encoder)
-        )
+    def resident(self, together: int = 1) -> Resident:
+        """Return a copy of the base with slots in its layers, on which so many trainings can share their steps."""
+        networks = {"unet": copy.deepcopy(self.base.unet), "text_encoder": copy.deepcopy(self.base.text_encoder)}
+        return Resident(replace(self.base, **networks), together=together)
+
+    def begin(self, model: Resident, recipe: Recipe, seed: int) -> DreamBooth:
+        """Begin one of our trainings on the resident base."""
         pixels = [self.pictures[index] for index in range(len(self.pictures))]
         photos, class_images = (
             Latents(mean.unsqueeze(1), std.unsqueeze(1))
             for mean, std in (
-                base.encode_images(torch.stack([of[kind] for of in pixels])) for kind in ("photo", "class")
+                model.base.encode_images(torch.stack([of[kind] for of in pixels])) for kind in ("photo", "class")
             )
         )
-        count = len(pixels)
-        ours = DreamBooth(
-            Resident(base),
-            recipe,
-            Examples(photos, [[PROMPT]] * count),
-            Examples(class_images, [[CLASS_PROMPT]] * count),
-            identifier=IDENTIFIER,
-            seed=0,
+        said, of_class = [[PROMPT]] * len(pixels), [[CLASS_PROMPT]] * len(pixels)
+        return DreamBooth(
+            model, recipe, Examples(photos, said), Examples(class_images, of_class), identifier=IDENTIFIER, seed=seed
         )
+
+    def ours(self, recipe: Recipe) -> DreamBooth:
+        """Return our training on a copy of the base, from an adapter whose every layer has gradients at once."""
+        ours = self.begin(self.resident(), recipe, seed=0)
         start_anywhere(ours)
         return ours
 

@@ -41,10 +41,9 @@ def emphasis_of(photo: Image.Image, size: int, subject: Box | None, background: 
 
     What lies outside the subject's box counts `background` times as much as what lies inside.
     """
-    if subject is None:
-        return torch.ones(len(views_of(photo, 8)), 1, size, size)
-    mask = Image.new("F", photo.size, background)
-    mask.paste(1.0, (subject.left, subject.top, subject.right, subject.bottom))
+    mask = Image.new("F", photo.size, 1.0 if subject is None else background)
+    if subject is not None:
+        mask.paste(1.0, (subject.left, subject.top, subject.right, subject.bottom))
     views = [np.asarray(view) for view in _cut(mask, size, subject, Image.Resampling.BOX, flip=True)]
     shares = torch.from_numpy(np.stack(views)).unsqueeze(1)
     return shares / shares.mean((1, 2, 3), keepdim=True)

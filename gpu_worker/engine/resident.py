@@ -20,8 +20,6 @@ from gpu_worker.engine.texts import Saying, TextCache
 
 SERVING_SLOTS = 64
 SERVING_RANK = 16
-TRAINING_SLOTS = 4
-"""Trainings that may share a bank, and so take their steps together."""
 
 
 class NoFreeSlot(Exception):
@@ -31,7 +29,7 @@ class NoFreeSlot(Exception):
 class Resident:
     """A base with slot layers installed, and a serving bank in which the people used last stay loaded."""
 
-    def __init__(self, base: BaseModel, slots: int = SERVING_SLOTS) -> None:
+    def __init__(self, base: BaseModel, slots: int = SERVING_SLOTS, together: int = 1) -> None:
         self.base = base
         self.process = process_of(base.scheduler_config)
         self.slots = Slots()
@@ -43,6 +41,8 @@ class Resident:
         """Adapter digest -> slot, least recently used first."""
         self._held: Counter[int] = Counter()
         self._count = slots
+        self.together = together
+        """Trainings that share a bank, and so can take their steps together; the loop lets one go on at a time."""
         self._training: list[Bank] = []
         self.serving = self._empty_bank(SERVING_RANK)
 
@@ -101,7 +101,7 @@ class Resident:
         for bank in self._training:
             if bank.rank == rank and (slot := bank.free_slot()) is not None:
                 return bank, slot
-        size = TRAINING_SLOTS + 1
+        size = self.together + 1
         bank = Bank(self.slots, size=size, rank=rank, device=self.base.device, dtype=torch.float32)
         self._training.append(bank)
         return bank, 1

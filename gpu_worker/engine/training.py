@@ -133,7 +133,13 @@ class DreamBooth:
         self.plan = FULL
         self.rate = 1.0
         """What the recipe's learning rates are multiplied with."""
-        self.bank, self.slot = model.training_slot(recipe.rank)
+        self.draws = self._lay_out()
+        self.resting = self._embed_what_rests()
+        """The embeddings [L, d] of the prompts that no training changes, computed once."""
+        self.taught = self._embed_taught()
+        """The base's own embeddings [L, d] of the class rows' prompts, for the teacher."""
+        self.weights = loss_weights(model.base.alphas_cumprod, model.base.prediction_type, recipe.min_snr)
+        self.bank, self.slot = model.training_slot(recipe.rank)  # last, for what fails before would keep the slot
         self.parameters = self.bank.learn(self.slot, self._trained_names())
         """The trained tensors as `<layer>.down` and `<layer>.up`; of the word, what is added to its vector."""
         self.optimizer = self._optimizer()
@@ -141,12 +147,6 @@ class DreamBooth:
         self.position = 0
         """Steps done."""
         self.begin()
-        self.draws = self._lay_out()
-        self.resting = self._embed_what_rests()
-        """The embeddings [L, d] of the prompts that no training changes, computed once."""
-        self.taught = self._embed_taught()
-        """The base's own embeddings [L, d] of the class rows' prompts, for the teacher."""
-        self.weights = loss_weights(model.base.alphas_cumprod, model.base.prediction_type, recipe.min_snr)
 
     def begin(self) -> None:
         """Go to the start: nothing is learned yet."""
@@ -383,9 +383,12 @@ def step_together(trainings: Sequence[DreamBooth]) -> list[Tensor]:
     """Do one optimiser step of each of some trainings that are `alike`, in one forward and backward pass.
 
     Each keeps its own learning rate, clipping, moments and step count, and may stand anywhere in its own course: it
-    learns what it would learn alone, within rounding. Returns the losses, still on the device.
+    learns what it would learn alone, within rounding. Returns the losses, still on the device. Raises ValueError when
+    they are not alike.
     """
     first = trainings[0]
+    if not all(alike(first, other) for other in trainings[1:]):
+        raise ValueError("these trainings share no bank, or have other rows: they cannot take a step together")
     base, slots = first.model.base, [training.slot for training in trainings]
     rows = [training.rows() for training in trainings]
     total = [torch.zeros((), device=base.device) for _ in trainings]

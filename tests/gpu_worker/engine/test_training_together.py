@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from gpu_worker.engine.recipes import Recipe
-from gpu_worker.engine.resident import TRAINING_SLOTS, Resident
+from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Sampler
 from gpu_worker.engine.training import SMALL, DreamBooth, Examples, Latents, alike, step_together
 
 STEPS = 6
+TOGETHER = 4
 Begin = Callable[[int, Recipe], DreamBooth]
 
 
@@ -38,7 +39,8 @@ def examples(seed: int, *prompts: str) -> Examples:
 
 
 @pytest.fixture
-def begin(model: Resident) -> Iterator[Begin]:
+def begin(model: Resident, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
+    monkeypatch.setattr(model, "together", TOGETHER)
     started: list[DreamBooth] = []
 
     def start(seed: int, of: Recipe) -> DreamBooth:
@@ -97,16 +99,33 @@ def test_only_trainings_of_one_shape_go_together(begin: Begin) -> None:
     first = begin(0, RECIPE)
     assert alike(first, begin(1, RECIPE))
     assert not alike(first, begin(2, replace(RECIPE, rank=2)))
-    assert not alike(first, begin(3, replace(RECIPE, batch_size=1)))
+    other = begin(3, replace(RECIPE, batch_size=1))
+    assert not alike(first, other)
+    with pytest.raises(ValueError, match="cannot take a step together"):
+        step_together([first, other])
     without_prior = begin(4, replace(RECIPE, prior_weight=0.0))
     assert not alike(first, without_prior)
 
 
 def test_a_slot_is_free_again_after_its_training(begin: Begin, model: Resident) -> None:
-    trainings = [begin(seed, RECIPE) for seed in range(TRAINING_SLOTS)]
-    assert len({training.slot for training in trainings}) == TRAINING_SLOTS
+    trainings = [begin(seed, RECIPE) for seed in range(TOGETHER)]
+    assert len({training.slot for training in trainings}) == TOGETHER
     assert all(training.bank is trainings[0].bank for training in trainings)
     full = begin(9, RECIPE)
     assert full.bank is not trainings[0].bank
     trainings[1].close()
     assert model.training_slot(4) == (trainings[0].bank, trainings[1].slot)
+
+
+def test_a_training_that_cannot_begin_keeps_no_slot(
+    begin: Begin, model: Resident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_memory(*_: object) -> Tensor:
+        raise torch.OutOfMemoryError
+
+    first = begin(0, RECIPE)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(model.base), "encode_prompts", without_memory)
+        with pytest.raises(torch.OutOfMemoryError):
+            begin(1, replace(RECIPE, text_learning_rate=0.0))
+    assert model.training_slot(RECIPE.rank) == (first.bank, first.slot + 1)
