@@ -67,6 +67,12 @@ ACTIVE = (*WAITING, JobState.RUNNING)
 ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
+class SetKind(StrEnum):
+    TEMPLATE = "template"
+    STORYBOOK = "storybook"
+    DATASET = "dataset"
+
+
 class ModelStatus(StrEnum):
     TRAINING = "training"
     READY = "ready"
@@ -125,6 +131,8 @@ class Owner(Base):
     created_at: Mapped[datetime]
     direct_messages: Mapped[bool] = mapped_column(default=False, server_default=false())
     """That the person lets us write to them where no channel is left."""
+    defaults: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """What the person wants where `/imagine` leaves it open: `people.Defaults`."""
 
 
 class Consent(Base):
@@ -185,6 +193,8 @@ class Model(Base):
     shared_guild_id: Mapped[int | None] = mapped_column(default=None, index=True)
     trained_at: Mapped[datetime | None] = mapped_column(default=None)
     deleted_at: Mapped[datetime | None] = mapped_column(default=None)
+    erase_at: Mapped[datetime | None] = mapped_column(default=None, index=True)
+    """Deleted, and until then all that belongs to it is kept, for its owner may want it back."""
 
 
 class ModelVariant(Base):
@@ -257,6 +267,59 @@ class Job(Base):
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(default=None)
     seconds: Mapped[float | None] = mapped_column(default=None)
+    parent_id: Mapped[str | None] = mapped_column(String(32), default=None)
+    """The job whose card this one was asked for from."""
+
+
+class PictureSet(Base):
+    """Pictures of several prompts that were asked for together: they stand on one card, that of the first job."""
+
+    __tablename__ = "sets"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    kind: Mapped[SetKind]
+    words: Mapped[str | None] = mapped_column(default=None)
+    """What was typed: a template with its braces, or a story's title."""
+
+
+class Companion(Base):
+    """A further job of a set, after the first. It came by no interaction of its own and has no card of its own."""
+
+    __tablename__ = "companions"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    lead_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    """The first job of the set."""
+    position: Mapped[int]
+
+
+class Look(Base):
+    """A server's own look, beside those that come with the bot."""
+
+    __tablename__ = "looks"
+    __table_args__ = (UniqueConstraint("guild_id", "name_key"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    guild_id: Mapped[int]
+    name: Mapped[str] = mapped_column(String(32))
+    name_key: Mapped[str] = mapped_column(String(128))
+    words: Mapped[str] = mapped_column(String(300))
+    """What is drawn in place of the prompt, with `{prompt}` where that stands."""
+    negative: Mapped[str] = mapped_column(String(300))
+    author_id: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Report(Base):
+    """That a person found a picture harmful. Each person reports a card once."""
+
+    __tablename__ = "reports"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    reporter_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[str] = mapped_column(String(32))
+    note: Mapped[str] = mapped_column(String(500))
+    at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Charge(Base):
