@@ -13,9 +13,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from gpu_worker.engine.embedder import Embedder, load_embedder
+from gpu_worker.engine.embedder import Embedder, Embedders
 from gpu_worker.engine.fidelity import find_copies, pixel_difference
 from gpu_worker.engine.sampling import PictureOrder
+from gpu_worker.engine.small_embedder import load_embedder
 from gpu_worker.engine.trials import Aim, aim_of
 from storage.contract import TrainRequest
 
@@ -23,12 +24,6 @@ log = logging.getLogger(__name__)
 
 ADHERENCE_WEIGHT, COPY_WEIGHT, REPEAT_WEIGHT, DRIFT_WEIGHT = 0.5, 1.0, 0.5, 0.5
 """What the other parts of a candidate's score count beside its likeness."""
-
-
-@dataclass(frozen=True)
-class Embedders:
-    choosing: Embedder
-    judging: Embedder
 
 
 @cache
@@ -50,6 +45,8 @@ class Look:
     """Other members of the class, as the candidate draws them."""
     of_class_by_base: Sequence[Image.Image]
     """The same, as the plain base draws them."""
+    others: Sequence[Image.Image] = ()
+    """Members of the class to hold the subject against, for embedders that know none."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def score_candidate(
 ) -> Score | None:
     """Return how good a candidate is; None where the embedder cannot tell the subject, or the style."""
     aim = aim_of(request)
-    like = likeness(embedder, aim, look.pictures, photos, look.of_class_by_base)
+    like = likeness(embedder, aim, look.pictures, photos, look.others or look.of_class_by_base)
     if like is None:
         return None
     return Score(
@@ -109,7 +106,8 @@ def _adherence(embedder: Embedder, aim: Aim, look: Look) -> float:
 def _drift(embedder: Embedder, aim: Aim, look: Look, photos: Sequence[Image.Image]) -> float:
     if not aim.has_class:
         return 0.0
-    now, before = (likeness(embedder, aim, p, photos) or 0.0 for p in (look.of_class, look.of_class_by_base))
+    others = look.others or look.of_class_by_base
+    now, before = (likeness(embedder, aim, p, photos, others) or 0.0 for p in (look.of_class, look.of_class_by_base))
     return max(now - before, 0.0)
 
 
@@ -119,7 +117,7 @@ def _repeated(embedder: Embedder, look: Look) -> float:
         by_prompt.setdefault(order.prompt, []).append(picture)
     several = [pictures for pictures in by_prompt.values() if len(pictures) > 1]
     repeats = [
-        float(pixel_difference(first, rest).min()) <= embedder.config.copy_difference
+        float(pixel_difference(first, rest).min()) <= embedder.knows.copy_difference
         for first, rest in ((pictures[:1], pictures[1:]) for pictures in several)
     ]
     return sum(repeats) / len(repeats) if repeats else 0.0

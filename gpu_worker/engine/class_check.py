@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gpu_worker.engine.choosing import Embedders
-from gpu_worker.engine.embedder import SIZE, Embedder
+from gpu_worker.engine.embedder import Embedder, Embedders
 from storage.contract import Box, SubjectKind, TrainRequest
 from storage.crops import squares
 
@@ -32,11 +31,12 @@ def seen_instead(
     embedders: Embedders, class_noun: str, photos: Sequence[Image.Image], crops: Sequence[Box | None]
 ) -> str | None:
     """Return the class that the photos show in place of `class_noun`; None where it fits or nobody can tell."""
-    names = embedders.choosing.config.classes
-    if class_noun not in names or names != embedders.judging.config.classes:
+    names = embedders.choosing.knows.classes
+    if class_noun not in names or names != embedders.judging.knows.classes:
         return None
+    side = max(embedders.choosing.side, embedders.judging.side)
     views = [
-        [photo.resize((SIZE, SIZE), Image.Resampling.BOX, box=square.box) for square in squares(*photo.size, crop)]
+        [photo.resize((side, side), Image.Resampling.BOX, box=square.box) for square in squares(*photo.size, crop)]
         for photo, crop in zip(photos, crops, strict=True)
     ]
     opinions = torch.stack([_opinions(each, views) for each in (embedders.choosing, embedders.judging)])

@@ -22,7 +22,8 @@ from gpu_worker.engine.checkpoints import (
     prune,
     save_checkpoint,
 )
-from gpu_worker.engine.choosing import Embedders, Score
+from gpu_worker.engine.choosing import Score
+from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.finalists import Candidate, places
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.training import Diverged, DreamBooth
@@ -53,6 +54,8 @@ class Course:
     tried: list[Tried] = field(default_factory=list)
     class_by_base: list[Image.Image] = field(default_factory=list)
     """What the plain base draws for the class prompt, to see by how much that changes."""
+    class_images: list[Image.Image] = field(default_factory=list)
+    """Some of those that prior preservation looks at."""
     checkpoints: list[Path] = field(default_factory=list)
     saved_at: float = field(default_factory=lambda: time.monotonic())
     save_seconds: float = 0.0
@@ -68,6 +71,11 @@ class Course:
     @property
     def save_is_due(self) -> bool:
         return time.monotonic() - self.saved_at > max(CHECKPOINT_SECONDS, self.save_seconds / CHECKPOINT_SHARE)
+
+    @property
+    def others(self) -> list[Image.Image]:
+        """Members of the class other than the subject, for embedders that know none themselves."""
+        return self.class_images or self.class_by_base
 
     def consider(self, score: Score, trainer: DreamBooth) -> None:
         """Remember this point of the training if it takes a place among the finalists."""

@@ -1,146 +1,70 @@
-"""Small image embedders: what is in a picture, as numbers that can be compared.
+"""What looks at pictures: an embedder says who is shown, what it is and where, as numbers that can be compared.
 
-An embedder maps a picture to an identity embedding on the unit sphere (pictures of one individual lie close together,
-wherever it stands), to class logits and to place logits. Two ship with the demo model, of different architecture and
-trained on different individuals: one chooses among candidates, the other judges what was chosen.
+Two come into play: one chooses among candidates, the other judges what was chosen. `small_embedder` has those that
+ship with the demo base; `hub_embedders` makes them of models that an operator names.
 """
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageOps
-from pydantic import TypeAdapter
-from safetensors.torch import load_file
-from torch import Tensor, nn
-
-SIZE = 64  # pixels a side that every embedder looks at
-BATCH = 64
+from torch import Tensor
 
 
 @dataclass(frozen=True)
-class EmbedderConfig:
-    """The shape of an embedder: `config.json` in its folder."""
+class Knowledge:
+    """The words that an embedder knows, and when it takes two pictures for copies."""
 
-    architecture: Literal["residual", "separable"]
-    widths: tuple[int, ...]
-    dimensions: int
     classes: tuple[str, ...]
     places: tuple[str, ...]
-    copy_cosine: float  # at or above it two pictures may be copies of each other ...
-    copy_difference: float  # ... if their pixels differ by no more than this (RMS, 0..1)
+    copy_cosine: float
+    """At or above it two pictures may be copies of each other ..."""
+    copy_difference: float
+    """... if their pixels differ by no more than this (root mean square, 0..1)."""
 
 
 class Outputs(NamedTuple):
     """What an embedder says about [b] pictures."""
 
-    identity: Tensor  # [b, dimensions], unit length
-    class_logits: Tensor  # [b, classes]
-    place_logits: Tensor  # [b, places]
+    identity: Tensor
+    """[b, dimensions], unit length: pictures of one individual lie close together, wherever it stands."""
+    class_logits: Tensor
+    """[b, classes]"""
+    place_logits: Tensor
+    """[b, places]"""
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al. 2016), with group norm; halves the picture."""
+class Embedder(Protocol):
+    @property
+    def knows(self) -> Knowledge: ...
 
-    def __init__(self, width_in: int, width: int) -> None:
-        super().__init__()
-        self.shortcut = nn.Conv2d(width_in, width, 1, stride=2)
-        self.first = nn.Conv2d(width_in, width, 3, stride=2, padding=1)
-        self.norm = nn.GroupNorm(8, width)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.last_norm = nn.GroupNorm(8, width)
+    @property
+    def side(self) -> int:
+        """Pixels a side of what it looks at."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [b, width_in, h, w] to [b, width, h/2, w/2]."""
-        inner = self.second(F.silu(self.norm(self.first(x))))
-        return F.silu(self.shortcut(x) + self.last_norm(inner))
+    @property
+    def others(self) -> Mapping[str, Tensor]:
+        """Embeddings [n, dimensions] of real individuals, by class, for the floor of a score; may be empty."""
 
-
-class Separable(nn.Module):
-    """A wide depthwise convolution and an inverted bottleneck (Liu et al. 2022, ConvNeXt); halves the picture."""
-
-    def __init__(self, width_in: int, width: int) -> None:
-        super().__init__()
-        self.down = nn.Conv2d(width_in, width, 2, stride=2)
-        self.depthwise = nn.Conv2d(width, width, 5, padding=2, groups=width)
-        self.norm = nn.GroupNorm(1, width)
-        self.widen = nn.Conv2d(width, 3 * width, 1)
-        self.narrow = nn.Conv2d(3 * width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [b, width_in, h, w] to [b, width, h/2, w/2]."""
-        x = self.down(x)
-        return x + self.narrow(F.gelu(self.widen(self.norm(self.depthwise(x)))))
-
-
-class Embedder(nn.Module):
-    """A convolutional embedder with its calibration: embeddings of other individuals, by class."""
-
-    def __init__(self, config: EmbedderConfig, others: dict[str, Tensor] | None = None) -> None:
-        super().__init__()
-        self.config = config
-        self.others = others or {}
-        stage = Residual if config.architecture == "residual" else Separable
-        widths = config.widths
-        self.stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2)
-        self.stages = nn.Sequential(*(stage(a, b) for a, b in itertools.pairwise(widths)))
-        features = widths[-1]
-        self.identity = nn.Linear(2 * features, config.dimensions)
-        self.class_head = nn.Linear(features, len(config.classes))
-        self.place_head = nn.Linear(features, len(config.places))
-
-    def forward(self, images: Tensor) -> Outputs:
-        """Look at pictures [b, 3, 64, 64] in -1..1."""
-        features = self.stages(self.stem(images))
-        mean, peak = features.mean((2, 3)), features.amax((2, 3))
-        identity = F.normalize(self.identity(torch.cat([mean, peak], 1)), dim=-1)
-        return Outputs(identity, self.class_head(mean), self.place_head(mean))
-
-    @torch.inference_mode()
-    def style(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Describe how pictures are drawn rather than what they show, [b, d].
-
-        These are the means and standard deviations of the early features, which hold what style transfer moves from
-        picture to picture (Huang & Belongie 2017, arXiv 1703.06868).
-        """
-        early = self.stem(to_tensor(pictures).to(self.stem.weight.device))
-        maps = [early, self.stages[0](early)]
-        return torch.cat([moment for x in maps for moment in (x.mean((2, 3)), x.std((2, 3)))], 1).cpu()
-
-    @torch.inference_mode()
     def look(self, pictures: Sequence[Image.Image]) -> Outputs:
-        """Look at pictures of any size, in batches, on the embedder's device; the answer is on the CPU.
+        """Look at pictures of any size; the answer is on the CPU. Raises ValueError when there are none."""
 
-        Raises:
-            ValueError: there are no pictures.
-        """
-        if not pictures:
-            msg = "an embedder needs at least one picture"
-            raise ValueError(msg)
-        device = self.stem.weight.device
-        parts = [self(to_tensor(pictures[i : i + BATCH]).to(device)) for i in range(0, len(pictures), BATCH)]
-        return Outputs(*(torch.cat(list(values)).cpu() for values in zip(*parts, strict=True)))
+    def style(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Describe how pictures are drawn rather than what they show, [b, d]."""
 
 
-def to_tensor(pictures: Sequence[Image.Image]) -> Tensor:
-    """Return the pictures' middle squares as [b, 3, 64, 64] in -1..1."""
-    fitted = [ImageOps.fit(p.convert("RGB"), (SIZE, SIZE), Image.Resampling.BOX) for p in pictures]
-    return torch.from_numpy(np.stack([np.asarray(p) for p in fitted])).permute(0, 3, 1, 2).float() / 127.5 - 1
+@dataclass(frozen=True)
+class Embedders:
+    choosing: Embedder
+    judging: Embedder
 
 
-def load_embedder(folder: Path, device: str = "cpu") -> Embedder:
-    """Load config.json, model.safetensors and calibration.safetensors from a folder, in float32 and ready to look.
-
-    Raises:
-        FileNotFoundError: one of the files is missing.
-    """
-    config = TypeAdapter(EmbedderConfig).validate_json((folder / "config.json").read_bytes())
-    others = {name: tensor.float() for name, tensor in load_file(folder / "calibration.safetensors").items()}
-    embedder = Embedder(config, others)
-    embedder.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()})
-    return embedder.to(device).eval()
+def pixels_of(pictures: Sequence[Image.Image], side: int, resampling: Image.Resampling) -> Tensor:
+    """Return the pictures' middle squares as [b, 3, side, side] in 0..1. Raises ValueError when there are none."""
+    if not pictures:
+        raise ValueError("an embedder needs at least one picture")
+    fitted = [np.asarray(ImageOps.fit(picture.convert("RGB"), (side, side), resampling)) for picture in pictures]
+    return torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).float() / 255

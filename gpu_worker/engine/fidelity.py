@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from gpu_worker.engine.embedder import Embedder, to_tensor
+from gpu_worker.engine.embedder import Embedder, pixels_of
 
 COPY_SIZE = 32  # pixels a side at which pictures are compared for copies
 COPY_CROPS = (1.0, 0.9, 0.8)  # a copy of a photo's middle is a copy too
@@ -38,19 +37,25 @@ class SubjectScore:
 
 
 def score_subject(
-    embedder: Embedder, pictures: Sequence[Image.Image], photos: Sequence[Image.Image], class_name: str
+    embedder: Embedder,
+    pictures: Sequence[Image.Image],
+    photos: Sequence[Image.Image],
+    class_name: str,
+    plain: Sequence[Image.Image] = (),
 ) -> SubjectScore:
     """Score pictures against photos of the subject; a class the embedder does not know is held against all others.
 
+    For embedders that come without others, `plain` pictures of the class are what the subject is held against.
+
     Raises:
-        ValueError: there is no picture, or fewer than two photos, or the photos are no more alike to each other than to
-            other individuals, so that the embedder cannot tell the subject.
+        ValueError: there is no picture, or fewer than two photos, or nothing to hold them against, or the photos are no
+            more alike to each other than to other individuals, so that the embedder cannot tell the subject.
     """
     if len(photos) < 2:
         msg = "a subject score needs at least two photos"
         raise ValueError(msg)
     shown, known = embedder.look(pictures).identity, embedder.look(photos).identity
-    floor = float((known @ _others(embedder, class_name).T).mean())
+    floor = float((known @ _others(embedder, class_name, plain).T).mean())
     ceiling = _leave_one_out(known)
     if ceiling <= floor:
         msg = f"the photos are as alike to other individuals ({floor:.2f}) as to each other ({ceiling:.2f})"
@@ -84,7 +89,10 @@ def score_style(
     return (floor - float(torch.cdist(shown, known).mean())) / (floor - ceiling)
 
 
-def _others(embedder: Embedder, class_name: str) -> Tensor:
+def _others(embedder: Embedder, class_name: str, plain: Sequence[Image.Image]) -> Tensor:
+    """Return embeddings [n, d] of other individuals of the class."""
+    if not embedder.others:
+        return embedder.look(plain).identity
     known = embedder.others.get(class_name.strip().lower())
     return known if known is not None else torch.cat(list(embedder.others.values()))
 
@@ -102,13 +110,13 @@ def score_places(embedder: Embedder, pictures: Sequence[Image.Image], places: Se
     Raises:
         ValueError: a place is unknown to the embedder, or there are not as many places as pictures.
     """
-    unknown = set(places) - set(embedder.config.places)
+    unknown = set(places) - set(embedder.knows.places)
     if unknown:
-        known = ", ".join(embedder.config.places)
+        known = ", ".join(embedder.knows.places)
         msg = f"the embedder knows no place called {', '.join(sorted(unknown))}; it knows {known}"
         raise ValueError(msg)
     found = embedder.look(pictures).place_logits.argmax(1).tolist()
-    return sum(embedder.config.places[index] == place for index, place in zip(found, places, strict=True)) / len(places)
+    return sum(embedder.knows.places[index] == place for index, place in zip(found, places, strict=True)) / len(places)
 
 
 def score_class(embedder: Embedder, pictures: Sequence[Image.Image], class_name: str) -> float:
@@ -117,11 +125,11 @@ def score_class(embedder: Embedder, pictures: Sequence[Image.Image], class_name:
     Raises:
         ValueError: the embedder does not know the class.
     """
-    if class_name not in embedder.config.classes:
-        msg = f"the embedder knows no class called {class_name}; it knows {', '.join(embedder.config.classes)}"
+    if class_name not in embedder.knows.classes:
+        msg = f"the embedder knows no class called {class_name}; it knows {', '.join(embedder.knows.classes)}"
         raise ValueError(msg)
     found = embedder.look(pictures).class_logits.argmax(1)
-    return float((found == embedder.config.classes.index(class_name)).float().mean())
+    return float((found == embedder.knows.classes.index(class_name)).float().mean())
 
 
 def find_copies(embedder: Embedder, pictures: Sequence[Image.Image], photos: Sequence[Image.Image]) -> list[int]:
@@ -130,8 +138,8 @@ def find_copies(embedder: Embedder, pictures: Sequence[Image.Image], photos: Seq
     Both the embedding and the pixels must agree: the subject itself in a new scene is alike in embedding only.
     """
     variants = [variant for photo in photos for variant in _variants(photo)]
-    alike = embedder.look(pictures).identity @ embedder.look(variants).identity.T >= embedder.config.copy_cosine
-    same = pixel_difference(pictures, variants) <= embedder.config.copy_difference
+    alike = embedder.look(pictures).identity @ embedder.look(variants).identity.T >= embedder.knows.copy_cosine
+    same = pixel_difference(pictures, variants) <= embedder.knows.copy_difference
     return (alike & same).any(1).nonzero().flatten().tolist()
 
 
@@ -147,5 +155,5 @@ def _variants(photo: Image.Image) -> list[Image.Image]:
 
 def pixel_difference(pictures: Sequence[Image.Image], photos: Sequence[Image.Image]) -> Tensor:
     """Return the root mean square difference, in 0..1, of every picture to every photo: [pictures, photos]."""
-    first, second = (F.adaptive_avg_pool2d(to_tensor(p), COPY_SIZE).flatten(1) / 2 for p in (pictures, photos))
+    first, second = (pixels_of(p, COPY_SIZE, Image.Resampling.BOX).flatten(1) for p in (pictures, photos))
     return torch.cdist(first, second) / first.shape[1] ** 0.5

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from gpu_worker.engine.base_model import BaseModel as Base
 from gpu_worker.engine.base_model import load_base
-from gpu_worker.engine.embedder import Embedder, load_embedder
+from gpu_worker.engine.embedder import Embedder
 from gpu_worker.engine.fidelity import find_copies, score_places, score_subject
+from gpu_worker.engine.small_embedder import load_embedder
 
 BUNDLE = Path(__file__).parent.parent / "demo_bundle"
 

@@ -34,6 +34,7 @@ class Publisher:
     def publish(self, started: float) -> Pauses[pipe.TrainingDone]:
         """Publish the finalists; where nothing could be scored, the last point is the best."""
         course, trainer = self._course, self._trainer
+        self._plain = course.others
         if course.embedders and not aim_of(course.request).has_class:
             self._plain = yield from self._draw(JUDGING.class_orders(course.request, 0))
         if not course.finalists:

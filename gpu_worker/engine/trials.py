@@ -84,7 +84,7 @@ class Aim(ABC):
 
     @abstractmethod
     def likeness(self, embedder: Embedder, pictures: Pictures, photos: Pictures, plain: Pictures) -> float:
-        """Return the calibrated likeness. Raises `ValueError` where the embedder cannot tell."""
+        """Return the calibrated likeness; `plain` pictures are the base's. Raises ValueError where none can be told."""
 
 
 class Subject(Aim):
@@ -101,11 +101,11 @@ class Subject(Aim):
         return prompt.split()[-1]
 
     def shown(self, embedder: Embedder, pictures: Pictures) -> tuple[Sequence[str], list[str]]:
-        places = embedder.config.places
+        places = embedder.knows.places
         return places, [places[at] for at in embedder.look(pictures).place_logits.argmax(1).tolist()]
 
-    def likeness(self, embedder: Embedder, pictures: Pictures, photos: Pictures, plain: Pictures) -> float:  # noqa: ARG002
-        return score_subject(embedder, pictures, photos, self.request.class_noun).score
+    def likeness(self, embedder: Embedder, pictures: Pictures, photos: Pictures, plain: Pictures) -> float:
+        return score_subject(embedder, pictures, photos, self.request.class_noun, plain).score
 
 
 class Style(Aim):
@@ -121,7 +121,7 @@ class Style(Aim):
         return prompt.split()[1]
 
     def shown(self, embedder: Embedder, pictures: Pictures) -> tuple[Sequence[str], list[str]]:
-        classes = embedder.config.classes
+        classes = embedder.knows.classes
         return classes, [classes[at] for at in embedder.look(pictures).class_logits.argmax(1).tolist()]
 
     def likeness(self, embedder: Embedder, pictures: Pictures, photos: Pictures, plain: Pictures) -> float:

@@ -9,7 +9,8 @@ from diffusers import AutoencoderKL
 from PIL import Image, ImageFilter
 
 from gpu_worker.engine import fidelity
-from gpu_worker.engine.embedder import Embedder, load_embedder, to_tensor
+from gpu_worker.engine.embedder import Embedder
+from gpu_worker.engine.small_embedder import load_embedder, to_tensor
 
 BUNDLE = Path("gpu_worker/demo_bundle")
 SUBJECTS = {"rex": "dog", "luna": "cat", "comet": "car"}

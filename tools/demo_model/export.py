@@ -10,7 +10,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from gpu_worker.engine.embedder import Embedder, load_embedder
+from gpu_worker.engine.embedder import Embedder
+from gpu_worker.engine.small_embedder import load_embedder
 from tools.demo_model import art, captions
 from tools.demo_model.train_unet import show
 
@@ -52,8 +53,8 @@ def measure(pipe: StableDiffusionPipeline, judge: Embedder) -> tuple[float, floa
     """Return the shares of pictures that the judge finds to be of the right class, and in the right place."""
     nouns, places, drawn = zip(*pictures(pipe), strict=True)
     found = judge.look(drawn)
-    classes = [judge.config.classes[index] for index in found.class_logits.argmax(1)]
-    where = [judge.config.places[index] for index in found.place_logits.argmax(1)]
+    classes = [judge.knows.classes[index] for index in found.class_logits.argmax(1)]
+    where = [judge.knows.places[index] for index in found.place_logits.argmax(1)]
     return _agreement(classes, nouns), _agreement(where, places)
 
 

@@ -21,15 +21,31 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gpu_worker.engine.embedder import Embedder, EmbedderConfig, load_embedder
+from gpu_worker.engine.small_embedder import EmbedderConfig, SmallEmbedder, load_embedder
 from tools.demo_model import art, coats, places
 from tools.demo_model.compose import Individual, Studio, read_scenes
 from tools.demo_model.train_vae import learning_rate
 
 PLACES = (*places.PLACES, "plain")
 CONFIGS = {
-    "choosing": EmbedderConfig("separable", (32, 80, 128, 176), 96, tuple(art.CLASSES), PLACES, 0.8, 0.1),
-    "judging": EmbedderConfig("residual", (32, 64, 96, 128), 96, tuple(art.CLASSES), PLACES, 0.8, 0.1),
+    "choosing": EmbedderConfig(
+        classes=tuple(art.CLASSES),
+        places=PLACES,
+        copy_cosine=0.8,
+        copy_difference=0.1,
+        architecture="separable",
+        widths=(32, 80, 128, 176),
+        dimensions=96,
+    ),
+    "judging": EmbedderConfig(
+        classes=tuple(art.CLASSES),
+        places=PLACES,
+        copy_cosine=0.8,
+        copy_difference=0.1,
+        architecture="residual",
+        widths=(32, 64, 96, 128),
+        dimensions=96,
+    ),
 }
 SEEDS = {"choosing": 101, "judging": 202}
 PER_CLASS = 60  # individuals
@@ -113,9 +129,9 @@ def load_scenes(name: str, options: argparse.Namespace) -> tuple[Tensor, Tensor,
     return torch.from_numpy(pixels[rows][..., :3]).permute(0, 3, 1, 2), classes, where
 
 
-def begin(name: str, options: argparse.Namespace, pixels: Tensor, person: Tensor) -> tuple[Embedder, nn.Parameter]:
+def begin(name: str, options: argparse.Namespace, pixels: Tensor, person: Tensor) -> tuple[SmallEmbedder, nn.Parameter]:
     """Return the embedder and everyone's direction: new, or going on from the embedders in `--warm-start`."""
-    embedder = Embedder(CONFIGS[name]).to(options.device)
+    embedder = SmallEmbedder(CONFIGS[name]).to(options.device)
     directions = torch.randn(int(person.max()) + 1, CONFIGS[name].dimensions, device=options.device)
     if options.warm_start is not None:
         embedder.load_state_dict(load_embedder(options.warm_start / name).state_dict())
@@ -163,14 +179,14 @@ def train(name: str, options: argparse.Namespace, report: Callable[[str], None])
 
 
 @torch.inference_mode()
-def _look(embedder: Embedder, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _look(embedder: SmallEmbedder, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     outputs = [embedder(part.float() / 127.5 - 1) for part in pixels.split(256)]
     identity, classes, where = (torch.cat(list(values)) for values in zip(*outputs, strict=True))
     return identity, classes, where
 
 
 def measure(
-    embedder: Embedder, pixels: Tensor, person: Tensor, kind: Tensor, place: Tensor, report: Callable[[str], None]
+    embedder: SmallEmbedder, pixels: Tensor, person: Tensor, kind: Tensor, place: Tensor, report: Callable[[str], None]
 ) -> None:
     """Report how well people never trained on are told apart, and classes and places named."""
     identity, classes, where = _look(embedder, pixels)
@@ -186,17 +202,17 @@ def measure(
     )
 
 
-def write(embedder: Embedder, folder: Path, pixels: Tensor, person: Tensor) -> None:
+def write(embedder: SmallEmbedder, folder: Path, pixels: Tensor, person: Tensor) -> None:
     """Write config.json, model.safetensors and calibration.safetensors, all in float16.
 
     The calibration holds embeddings of other real individuals of every class, those never trained on among them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(asdict(embedder.config), indent=2) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(asdict(embedder.knows), indent=2) + "\n", encoding="utf-8")
     weights = {key: value.half().contiguous().cpu() for key, value in embedder.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
     others = {}
-    for index, noun in enumerate(embedder.config.classes):
+    for index, noun in enumerate(embedder.knows.classes):
         people = range(index * PER_CLASS, index * PER_CLASS + CALIBRATION)
         rows = torch.cat([(person == who).nonzero().flatten()[:2] for who in people])
         others[noun] = _look(embedder, pixels[rows])[0].half().contiguous().cpu()

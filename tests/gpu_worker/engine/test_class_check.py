@@ -6,8 +6,9 @@ import pytest
 
 from gpu_worker import pipe
 from gpu_worker.engine import training_job
-from gpu_worker.engine.choosing import Embedders, find_embedders
+from gpu_worker.engine.choosing import find_embedders
 from gpu_worker.engine.class_check import seen_instead
+from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.photos import load_photos
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.training_job import train
