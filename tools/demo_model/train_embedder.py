@@ -21,31 +21,17 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from gpu_worker.engine.embedder import Knowledge
 from gpu_worker.engine.small_embedder import EmbedderConfig, SmallEmbedder, load_embedder
 from tools.demo_model import art, coats, places
 from tools.demo_model.compose import Individual, Studio, read_scenes
 from tools.demo_model.train_vae import learning_rate
 
 PLACES = (*places.PLACES, "plain")
+KNOWLEDGE = Knowledge(classes=tuple(art.CLASSES), places=PLACES, copy_cosine=0.8, copy_difference=0.1)
 CONFIGS = {
-    "choosing": EmbedderConfig(
-        classes=tuple(art.CLASSES),
-        places=PLACES,
-        copy_cosine=0.8,
-        copy_difference=0.1,
-        architecture="separable",
-        widths=(32, 80, 128, 176),
-        dimensions=96,
-    ),
-    "judging": EmbedderConfig(
-        classes=tuple(art.CLASSES),
-        places=PLACES,
-        copy_cosine=0.8,
-        copy_difference=0.1,
-        architecture="residual",
-        widths=(32, 64, 96, 128),
-        dimensions=96,
-    ),
+    "choosing": EmbedderConfig(**vars(KNOWLEDGE), architecture="separable", widths=(32, 80, 128, 176), dimensions=96),
+    "judging": EmbedderConfig(**vars(KNOWLEDGE), architecture="residual", widths=(32, 64, 96, 128), dimensions=96),
 }
 SEEDS = {"choosing": 101, "judging": 202}
 PER_CLASS = 60  # individuals
