@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -11,16 +12,20 @@ import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.cards import answer, post_card
-from bot.prompts import Reading, pick, read_negative, read_prompt, tidy
+from bot.looks import NO_LOOK, Look, find_look, looks_for
+from bot.prompts import EmptyPrompt, Reading, pick, read_negative, read_prompt, tidy
 from bot.replies import withdraw
 from bot.room import check_room
-from storage.bases import Shape, picture_size
-from storage.contract import MAX_SEED, ImagineRequest
+from bot.templates import fill, read_template
+from storage.bases import Shape, picture_size, shapes
+from storage.contract import MAX_COUNT, MAX_SEED, ImagineRequest
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
 from storage.jobs import NewImagining, accept_imagining, find_job
 from storage.models import find_model, own_models, usable_models
-from storage.schema import Model, ModelStatus
+from storage.people import Defaults, defaults_of
+from storage.schema import Model, ModelStatus, SetKind
+from storage.sets import accept_set, members, set_of
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -31,86 +36,140 @@ UNREADY_LOOKED_AT = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a person asks for, in their own words."""
+    """What a person asks for, in their own words; `None` leaves it to their defaults, or to me."""
 
     prompt: str
     model: str | None = None
     """A model's id or name; `None` leaves it to the prompt."""
-    count: int = 1
+    count: int | None = None
     seed: int | None = None
     steps: int | None = None
     guidance_scale: float | None = None
-    negative_prompt: str = ""
-    shape: Shape = Shape.SQUARE
-    private: bool = False
+    negative_prompt: str | None = None
+    shape: Shape | None = None
+    look: str | None = None
+    """A look's id or name, or `NO_LOOK`."""
+    private: bool | None = None
     spoiler: bool = False
+    parent: str | None = None
+    """The job whose card this is asked for from."""
 
 
 async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> None:
     """Answer a wish with a waiting card.
 
-    Raises `EmptyPrompt`, `PromptTooLong`, `SeveralSubjects`, `AmbiguousName`, `ModelNotFound`, `ModelNotReady`,
-    `TooManyJobs` and `QuotaUsedUp`.
+    Raises `EmptyPrompt`, `PromptTooLong`, `InvalidTemplate`, `LookNotFound`, `SeveralSubjects`, `AmbiguousName`,
+    `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
     """
     services = interaction.client.services
-    negative_prompt = read_negative(wish.negative_prompt)
     async with services.database.read() as session:
-        reading = await _read(session, wish, interaction.user.id, interaction.guild_id)
-    base = services.base if reading.model is None else reading.model.base
-    width, height = picture_size(base, wish.shape)
-    new = NewImagining(
-        **_asker(interaction),
-        model=reading.model,
-        prompt=reading.words,
-        prompt_shown=tidy(wish.prompt),
-        negative_prompt=negative_prompt,
-        count=wish.count,
-        seed=_any_seed() if wish.seed is None else wish.seed,
-        steps=wish.steps,
-        guidance_scale=wish.guidance_scale,
-        width=width,
-        height=height,
-        base=base,
-        private=wish.private,
-        spoiler=wish.spoiler,
-        webhook_token=interaction.token if wish.private else None,
-    )
-    await _promise(interaction, new)
+        defaults = await defaults_of(session, interaction.user.id)
+        look = await _look(session, services.base, wish, defaults, interaction.guild_id)
+        models = await nameable_models(session, interaction.user.id, interaction.guild_id)
+    seed = _any_seed() if wish.seed is None else wish.seed
+    count = wish.count or (look.count if look is not None else None) or defaults.count
+    private = defaults.private if wish.private is None else wish.private
+    pictures = drawn_words(wish.prompt, look, seed, count)
+    negative = defaults.negative_prompt if wish.negative_prompt is None else wish.negative_prompt
+    shape = wish.shape or (defaults.shape if defaults.shape in shapes(services.base) else Shape.SQUARE)
+    asker = _asker(interaction)
+    asked = []
+    for words, first, number in pictures.runs:
+        reading = _read(words, wish.model, models, interaction.user.id)
+        base = services.base if reading.model is None else reading.model.base
+        width, height = picture_size(base, shape)
+        asked.append(
+            NewImagining(
+                **asker,
+                job=uuid4().hex,
+                model=reading.model,
+                prompt=reading.words,
+                prompt_shown=words if pictures.vary else tidy(wish.prompt),
+                negative_prompt=read_negative(", ".join(filter(None, (negative, look.negative if look else "")))),
+                count=number,
+                seed=(seed + first) % (MAX_SEED + 1),
+                steps=wish.steps,
+                guidance_scale=wish.guidance_scale,
+                width=width,
+                height=height,
+                base=base,
+                private=private,
+                spoiler=wish.spoiler,
+                webhook_token=interaction.token if private else None,
+                parent=wish.parent,
+                look=None if look is None else look.name,
+            )
+        )
+    await _promise(interaction, asked, tidy(wish.prompt) if pictures.vary or len(asked) > 1 else None)
 
 
-async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str) -> None:
-    """Ask for what a job drew, from a new seed and in the presser's name.
+@dataclass(frozen=True)
+class Pictures:
+    """What each picture is drawn from: runs of the same words, with the place of the first and their number."""
+
+    runs: Sequence[tuple[str, int, int]]
+    vary: bool
+    """Whether the words were drawn by lot."""
+
+
+def drawn_words(prompt: str, look: Look | None, seed: int, count: int) -> Pictures:
+    """Put the prompt into the look and choose each picture's words. Raises `EmptyPrompt`, `InvalidTemplate`."""
+    prompt = tidy(prompt)
+    if not prompt:
+        raise EmptyPrompt
+    template = read_template(prompt if look is None else look.around(prompt))
+    fillings = [tidy(filling) for filling in fill(template, seed, count)]
+    runs, first = [], 0
+    for words, run in groupby(fillings):
+        number = len(list(run))
+        runs += [(words, first + part, min(MAX_COUNT, number - part)) for part in range(0, number, MAX_COUNT)]
+        first += number
+    return Pictures(runs, template.varies)
+
+
+async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, *, same_seed: bool = False) -> None:
+    """Ask for what a card shows once more, in the presser's name: from a new seed, or from the same.
 
     Raises `NotYourJob`, `PromptGone`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
     """
     async with interaction.client.services.database.read() as session:
-        job = await find_job(session, job_id)
-        if job is None:
+        if await find_job(session, job_id) is None:
             raise NotYourJob
-        if job.prompt_shown is None:
+        together, jobs = await set_of(session, job_id), await members(session, job_id)
+        if jobs[0].prompt_shown is None:
             raise PromptGone
-        model = None
-        if job.model_id is not None:
-            model = _ready(await find_model(session, job.model_id, interaction.user.id, interaction.guild_id))
-    request = ImagineRequest.model_validate(job.request)
-    new = NewImagining(
-        **_asker(interaction),
-        model=model,
-        prompt=request.prompt,
-        prompt_shown=job.prompt_shown,
-        negative_prompt=request.negative_prompt,
-        count=request.count,
-        seed=_any_seed(),
-        steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        width=request.width,
-        height=request.height,
-        base=request.base,
-        private=job.private,
-        spoiler=job.spoiler,
-        webhook_token=interaction.token if job.private else None,
-    )
-    await _promise(interaction, new)
+        models = {
+            job.model_id: _ready(await find_model(session, job.model_id, interaction.user.id, interaction.guild_id))
+            for job in jobs
+            if job.model_id is not None
+        }
+    asker, shift = _asker(interaction), 0 if same_seed else _any_seed()
+    asked = []
+    for job in jobs:
+        request = ImagineRequest.model_validate(job.request)
+        asked.append(
+            NewImagining(
+                **asker,
+                job=uuid4().hex,
+                model=None if job.model_id is None else models[job.model_id],
+                prompt=request.prompt,
+                prompt_shown=job.prompt_shown or "",
+                negative_prompt=request.negative_prompt,
+                count=request.count,
+                seed=(request.seed + shift) % (MAX_SEED + 1),
+                steps=request.steps,
+                guidance_scale=request.guidance_scale,
+                width=request.width,
+                height=request.height,
+                base=request.base,
+                private=job.private,
+                spoiler=job.spoiler,
+                webhook_token=interaction.token if job.private else None,
+                parent=job_id,
+                look=job.look,
+            )
+        )
+    await _promise(interaction, asked, None if together is None else together.words)
 
 
 async def nameable_models(session: AsyncSession, asker_id: int, guild_id: int | None) -> Sequence[Model]:
@@ -120,10 +179,17 @@ async def nameable_models(session: AsyncSession, asker_id: int, guild_id: int | 
     return [*await usable_models(session, asker_id, guild_id), *unready]
 
 
-async def _read(session: AsyncSession, wish: Wish, asker_id: int, guild_id: int | None) -> Reading:
-    models = await nameable_models(session, asker_id, guild_id)
-    chosen = None if wish.model is None else _choose(wish.model, models, asker_id)
-    reading = read_prompt(wish.prompt, models, asker_id, chosen)
+async def _look(session: AsyncSession, base: str, wish: Wish, defaults: Defaults, guild_id: int | None) -> Look | None:
+    """Return the look that is wished for, or else the person's usual one; that may not be known in this server."""
+    if wish.look == NO_LOOK or (wish.look is None and defaults.look is None):
+        return None
+    if wish.look is not None:
+        return await find_look(session, wish.look, base, guild_id)
+    return next((look for look in await looks_for(session, base, guild_id) if look.id == defaults.look), None)
+
+
+def _read(prompt: str, chosen: str | None, models: Sequence[Model], asker_id: int) -> Reading:
+    reading = read_prompt(prompt, models, asker_id, None if chosen is None else _choose(chosen, models, asker_id))
     if reading.model is not None:
         _ready(reading.model)
     return reading
@@ -146,19 +212,23 @@ def _ready(model: Model) -> Model:
     return model
 
 
-async def _promise(interaction: "discord.Interaction[Dreambot]", new: NewImagining) -> None:
+async def _promise(
+    interaction: "discord.Interaction[Dreambot]", asked: Sequence[NewImagining], template: str | None
+) -> None:
+    """Write down what was asked for; `template` is what the words of a set were drawn from by lot."""
     services = interaction.client.services
     check_room(services)
-    await interaction.response.defer(ephemeral=new.private, thinking=True)
+    await interaction.response.defer(ephemeral=asked[0].private, thinking=True)
+    limits = {
+        "limit": services.settings.max_active_pictures,
+        "per_day": services.settings.max_pictures_per_day,
+    }
     try:
         async with services.database.write() as session:
-            job = await accept_imagining(
-                session,
-                new,
-                services.clock(),
-                limit=services.settings.max_active_pictures,
-                per_day=services.settings.max_pictures_per_day,
-            )
+            if template is None:
+                job = await accept_imagining(session, asked[0], services.clock(), **limits)
+            else:
+                job = await accept_set(session, SetKind.TEMPLATE, template, asked, services.clock(), **limits)
     except UserError:
         await withdraw(interaction)
         raise
@@ -169,7 +239,6 @@ async def _promise(interaction: "discord.Interaction[Dreambot]", new: NewImagini
 
 def _asker(interaction: "discord.Interaction[Dreambot]") -> dict[str, Any]:
     return {
-        "job": uuid4().hex,
         "interaction_id": interaction.id,
         "owner_id": interaction.user.id,
         "guild_id": interaction.guild_id,

@@ -37,6 +37,10 @@ class PromptTooLong(UserError):
         self.length, self.limit = length, limit
 
 
+class InvalidSeed(UserError):
+    """What was typed is no number that a seed can be."""
+
+
 class SeveralSubjects(UserError):
     """The prompt names more than one model."""
 

@@ -5,16 +5,20 @@ import logging
 from collections.abc import Sequence
 
 import discord
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.services import Services
 from bot.uploads import FILE_BYTES, as_file, share_of
 from bot.views import picture_card, training_card
+from bot.views.picture_card import MAX_GALLERY, Around
 from bot.views.rendered import Rendered
 from storage.contract import JobKind
 from storage.errors import BlobMissing
+from storage.history import message_of
 from storage.jobs import pictures_of, queue_place
 from storage.models import model_of
-from storage.schema import ACTIVE, WAITING, DeliveryKind, Job
+from storage.schema import ACTIVE, WAITING, DeliveryKind, Image, Job
+from storage.sets import members, pictures_of_set, set_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +47,6 @@ async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES) 
         job = await session.get_one(Job, job_id)
         model = await model_of(session, job)
         place = await queue_place(session, job)
-        images = await pictures_of(session, job.id)
     alive = job.state not in WAITING or await services.queue.worker_alive(job.base)
     if job.kind is JobKind.TRAIN:
         assert model is not None  # noqa: S101 -- a training always has its model
@@ -52,9 +55,26 @@ async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES) 
         sample = samples[0] if samples else None
         card = training_card.render(job, model, place=place, worker_alive=alive, sample=sample)
         return marked(card, job.id, DeliveryKind.CARD)
-    files = await load(services, [image.key for image in images], "picture", limit, spoiler=job.spoiler)
-    card = picture_card.render(job, model, images, files, place=place, worker_alive=alive)
+    async with services.database.read() as session:
+        around, images = await _around(session, job)
+    shown = images[:MAX_GALLERY]
+    files = await load(services, [image.key for image in shown], "picture", limit, spoiler=job.spoiler)
+    card = picture_card.render(job, model, images, files, place=place, worker_alive=alive, around=around)
     return marked(card, job.id, DeliveryKind.CARD)
+
+
+async def _around(session: AsyncSession, job: Job) -> tuple[Around, Sequence[Image]]:
+    """Return what belongs to the card of pictures beside its job, and all that was drawn so far."""
+    together = await set_of(session, job.id)
+    parent = None if job.parent_id is None else await message_of(session, job.parent_id)
+    address = None if parent is None else parent.address
+    if together is None:
+        return Around(parent=address), await pictures_of(session, job.id)
+    jobs = await members(session, job.id)
+    models = {each.model_id: await model_of(session, each) for each in jobs if each.model_id is not None}
+    known = {model_id: model for model_id, model in models.items() if model is not None}
+    around = Around(jobs=jobs, models=known, words=together.words, parent=address)
+    return around, await pictures_of_set(session, jobs)
 
 
 async def load(

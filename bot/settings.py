@@ -51,6 +51,9 @@ class BotSettings(BaseSettings):
     max_trainings_per_day: int = Field(
         default=10, ge=0, description="How many trainings in 24 hours, one at a time; 0 sets no limit."
     )
+    reports_channel_id: int | None = Field(
+        default=None, description="The channel where reported pictures are told of; the log tells of them in any case."
+    )
     lease_seconds: float = Field(default=30, gt=0, description="A worker silent for so long has lost its job.")
     lease_look_seconds: float = Field(default=5, gt=0, description="How often the bot looks for silent workers.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")

@@ -13,29 +13,35 @@ from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.drafts import DraftGone, FormGone
 from bot.estimates import Estimate
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
+from bot.looks import NoPlaceForPrompt
 from bot.photo_checks import Advice, Flaw
-from bot.prompts import AmbiguousName, EmptyPrompt, PromptTooLong, SeveralSubjects, tidy
+from bot.prompts import AmbiguousName, EmptyPrompt, InvalidSeed, PromptTooLong, SeveralSubjects, tidy
+from bot.templates import MAX_DEPTH, MAX_OPTIONS, MAX_TEMPLATE_CHARS, InvalidTemplate, TemplateProblem
 from bot.train_options import MOST_VIEWS, InvalidOption, OptionProblem
 from bot.training import ChildAsSubject, InvalidClass
 from storage.bases import training_sides, usual_rates
-from storage.contract import MAX_PHOTOS, MIN_PHOTOS, FailureReason, JobKind
+from storage.contract import MAX_PHOTOS, MAX_SEED, MIN_PHOTOS, FailureReason, JobKind
 from storage.errors import (
     InvalidName,
     JobAlreadyEnded,
+    LookNotFound,
     ModelNotFound,
     ModelNotReady,
     NameProblem,
     NameTaken,
     NoRoom,
     NotYourJob,
+    PicturesGone,
     PromptGone,
     QuestionClosed,
     QuotaUsedUp,
     TooManyJobs,
+    TooManyLooks,
     TrainingActive,
     UserError,
 )
 from storage.names import MAX_CHARS
+from storage.reports import Reason
 from storage.schema import Job, JobState
 
 MARKUP = re.compile(r"([\\*_~|`<>#\-+\[\]()@:/])")
@@ -98,6 +104,26 @@ OPTION_PROBLEMS = {
     "`a photo of a corgi`.",
     OptionProblem.CHILD: "A class prompt may not speak of children. Pets, things, styles and adults are fine.",
 }
+TEMPLATE_PROBLEMS = {
+    TemplateProblem.UNCLOSED: "That prompt opens a choice and never closes it: `{beach|moon}` needs both its braces.",
+    TemplateProblem.TOO_DEEP: f"Those choices are nested too deeply: {MAX_DEPTH} levels fit into one another.",
+    TemplateProblem.TOO_MANY_OPTIONS: f"That prompt has too many choices: {MAX_OPTIONS} fit into one.",
+    TemplateProblem.TOO_LONG: f"That template is too long: {MAX_TEMPLATE_CHARS:,} characters fit.",
+    TemplateProblem.BOUNDS: "That asks for more choices than there are: `{2-3$$hat|scarf|boots}` takes two or three of "
+    "the three.",
+    TemplateProblem.NO_WEIGHT: "In that choice everything has the weight 0, so nothing can be chosen.",
+}
+REPORT_REASONS = {
+    Reason.PERSON: "It shows somebody who did not agree",
+    Reason.SEXUAL: "It is sexual",
+    Reason.MINOR: "It shows a child in a harmful way",
+    Reason.HATE: "It is hateful or cruel",
+    Reason.OTHER: "Something else",
+}
+REPORTED = "Thank you. Those who run this bot will look at it. A moderator here can delete it at once by its button."
+REPORTED_BEFORE = "You have reported this one already, and it is noted. Thank you."
+WHICH_COVER = "Which of these shall stand for the model in `/models`?"
+COVER_SET = "That picture stands for {} from now on."
 RESTARTING = "I am about to restart. Please ask again in a minute; what you asked for before goes on."
 BROKEN_OFF = "I had to restart before I was done with this, so nothing was begun. Please ask for it again in a minute."
 
@@ -160,6 +186,17 @@ def too_late(job: Job) -> str:
 
 def why_failed(reason: FailureReason | None) -> str:
     return FAILURES[reason or FailureReason.GAVE_UP]
+
+
+def report_notice(job: Job, reporter_id: int, reason: Reason, note: str, address: str | None) -> str:
+    """Tell operators what was reported, with nothing in it that could ping or mislead."""
+    where = "a private reply" if address is None else f"[this card]({address})"
+    lines = [
+        f"### Reported: {REPORT_REASONS[reason].lower()}",
+        f"<@{reporter_id}> about {where}, which <@{job.owner_id}> asked for.",
+        f"Prompt: {quote(job.prompt_shown or '–')}",
+    ]
+    return "\n".join([*lines, *([f"They say: {quote(note)}"] if note.strip() else []), f"-# Job `{job.id}`"])
 
 
 def explain(error: UserError) -> str:
@@ -272,6 +309,16 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
         f"That prompt is too long: {error.length:,} characters, with each name written out as the model knows it, "
         f"and {error.limit:,} fit. Shorten it a little."
     ),
+    InvalidTemplate: lambda error: TEMPLATE_PROBLEMS[error.problem],
+    InvalidSeed: lambda _: f"A seed is a whole number from 0 to {MAX_SEED:,}. Leave it empty for a new one.",
+    LookNotFound: lambda _: "There is no such look here. `/styles` shows those that there are.",
+    NoPlaceForPrompt: lambda _: (
+        "A look needs `{prompt}` where a person's own words go, for example `{prompt} as a stained-glass window`."
+    ),
+    TooManyLooks: lambda error: (
+        f"This server has {error.limit} looks of its own, and that is as many as fit. Remove one in `/styles` first."
+    ),
+    PicturesGone: lambda _: "There is no picture of a model here any more.",
     SeveralSubjects: lambda error: (
         f"Only one subject fits into a picture for now, and I found {listed([bold(name) for name in error.names])}. "
         "Take one out, or pick the one you mean with the `model` option: every other name is then a plain word."

@@ -24,9 +24,26 @@ def base_name(base_model: str) -> str:
 
 
 class Shape(StrEnum):
+    """Aspect ratios by name."""
+
     SQUARE = "square"
     PORTRAIT = "portrait"
     LANDSCAPE = "landscape"
+    UPRIGHT = "upright"
+    PHOTO = "photo"
+    PHONE = "phone"
+    WIDE = "wide"
+
+
+SIXTEENTHS = {
+    Shape.PORTRAIT: (16, 24),
+    Shape.LANDSCAPE: (24, 16),
+    Shape.UPRIGHT: (15, 20),
+    Shape.PHOTO: (20, 15),
+    Shape.PHONE: (13.5, 24),
+    Shape.WIDE: (24, 13.5),
+}
+"""Width and height in sixteenths of a base's side: 2:3, 3:4 and 9:16, upright and lying."""
 
 
 def shapes(base: str) -> tuple[Shape, ...]:
@@ -35,20 +52,21 @@ def shapes(base: str) -> tuple[Shape, ...]:
 
 
 def picture_size(base: str, shape: Shape) -> tuple[int, int] | tuple[None, None]:
-    """Return width and height in pixels, 2:3 around the side that the base was trained at; the worker knows the square.
+    """Return width and height in pixels, multiples of eight; the worker knows the square.
 
     Raises `ValueError` when the base does not draw this shape.
     """
     if shape not in shapes(base):
         raise ValueError(f"{base} does not draw {shape}")
-    side = native_side(base)
-    match shape:
-        case Shape.SQUARE:
-            return None, None
-        case Shape.PORTRAIT:
-            return side, side * 3 // 2
-        case Shape.LANDSCAPE:
-            return side * 3 // 2, side
+    if shape is Shape.SQUARE:
+        return None, None
+    side, (width, height) = native_side(base), SIXTEENTHS[shape]
+    return int(side * width / 16), int(side * height / 16)
+
+
+def shape_of(base: str, width: int | None, height: int | None) -> Shape:
+    """Return the shape that has this size; the square for one that none has."""
+    return next((shape for shape in shapes(base) if picture_size(base, shape) == (width, height)), Shape.SQUARE)
 
 
 def training_sides(base: str) -> tuple[int, ...]:

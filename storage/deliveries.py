@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, not_, or_, select
+from sqlalchemy import and_, exists, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.companions import goes_on, lead_of, members
 from storage.contract import JobKind
 from storage.people import wants_direct_messages
 from storage.quotas import OUTCOME, settle
-from storage.schema import ACTIVE, WAITING, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Job
+from storage.schema import WAITING, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Job
 
 POST_GRACE = timedelta(seconds=15)
 """How long the command that accepted a job has to post its card, before the delivery loop does it."""
@@ -25,7 +26,7 @@ async def due_deliveries(
 
     Nothing for the `busy` channels, and for the `paced` ones nothing that only shows how far an active job is.
     """
-    progress = and_(Delivery.state == DeliveryState.SENT, Job.state.in_(ACTIVE))
+    progress = and_(Delivery.state == DeliveryState.SENT, goes_on())
     query = select(Delivery).join(Job, Job.id == Delivery.job_id).where(Delivery.dirty, Delivery.not_before <= at)
     query = query.where(Delivery.channel_id.not_in(busy), or_(Delivery.channel_id.not_in(paced), not_(progress)))
     return (await session.scalars(query.order_by(Delivery.not_before, Delivery.id).limit(limit))).all()
@@ -34,7 +35,7 @@ async def due_deliveries(
 async def only_progress(session: AsyncSession, deliveries: Sequence[Delivery]) -> set[int]:
     """Return the ids of those that stand already and only show how far an active job is."""
     standing = {delivery.job_id: delivery.id for delivery in deliveries if delivery.state is DeliveryState.SENT}
-    active = select(Job.id).where(Job.id.in_(standing), Job.state.in_(ACTIVE))
+    active = select(Job.id).where(Job.id.in_(standing), goes_on())
     return {standing[job_id] for job_id in await session.scalars(active)}
 
 
@@ -83,8 +84,7 @@ async def mark_sent(
     delivery.state, delivery.attempts, delivery.tried_at = DeliveryState.SENT, 0, None
     delivery.dirty = delivery.revision != revision or delivery.replaces is not None
     delivery.updated_at = at
-    job = await session.get_one(Job, delivery.job_id)
-    if not job.state.ended:
+    if await session.scalar(select(exists().where(Job.id == delivery.job_id, goes_on()))):
         delivery.not_before = at + EDIT_INTERVAL
     elif not delivery.dirty:
         delivery.webhook_token = None
@@ -137,17 +137,23 @@ async def mark_undeliverable(
     delivery.problem = delivery.problem or problem
     job = await session.get_one(Job, delivery.job_id)
     if delivery.kind is OUTCOME[job.kind]:
-        await settle(session, job, at, delivery.problem)
+        for each in await members(session, job.id):
+            await settle(session, each, at, delivery.problem)
 
 
 async def touch_card(session: AsyncSession, job_id: str, at: datetime, *, at_once: bool = False) -> None:
-    """Note that the job's card shows something old; `at_once` does not wait for the edit interval."""
-    card = await find_delivery(session, job_id, DeliveryKind.CARD)
+    """Note that the job's card shows something old; `at_once` does not wait for the edit interval.
+
+    The card of a set has time for as long as any other job of it goes on.
+    """
+    card = await find_delivery(session, await lead_of(session, job_id), DeliveryKind.CARD)
     if card is None or card.state is DeliveryState.UNDELIVERABLE:
         return
     card.dirty = True
     card.revision += 1
-    if at_once and card.message_id is not None:  # before that, the command has its time to post the card itself
+    if not at_once or card.message_id is None:  # before that, the command has its time to post the card itself
+        return
+    if all(job.state.ended for job in await members(session, card.job_id) if job.id != job_id):
         card.not_before = at
 
 

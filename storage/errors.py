@@ -9,8 +9,11 @@ DreambotError
 │   ├── NotYourJob         no such job, or somebody else's
 │   ├── JobAlreadyEnded    too late to cancel
 │   ├── PromptGone         the words of an old request are deleted
+│   ├── PicturesGone       the pictures are deleted, or there never were any
 │   ├── TrainingActive     one training per person at a time
 │   ├── TooManyJobs        the person has enough jobs waiting
+│   ├── LookNotFound       no such look here
+│   ├── TooManyLooks       a server has as many looks of its own as it may
 │   ├── QuotaUsedUp        the person has had what anybody may have in a day
 │   └── NoRoom             the disk is nearly full
 ├── DatabaseInUse          another bot runs on this database
@@ -75,6 +78,10 @@ class PromptGone(UserError):
     """A prompt goes with its pictures, and after a while where there are none."""
 
 
+class PicturesGone(UserError):
+    """There is no picture of a model here that could be used."""
+
+
 class QuestionClosed(UserError):
     """It was answered, or its photos waited too long."""
 
@@ -88,6 +95,16 @@ class TrainingActive(UserError):
 class TooManyJobs(UserError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} jobs are active")
+        self.limit = limit
+
+
+class LookNotFound(UserError):
+    """None of this name comes with the bot, and the server has none either."""
+
+
+class TooManyLooks(UserError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} looks")
         self.limit = limit
 
 

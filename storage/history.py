@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.companions import members
 from storage.contract import JobKind
 from storage.errors import NotYourJob
 from storage.jobs import queue_place
@@ -15,6 +16,7 @@ from storage.quotas import OUTCOME
 from storage.schema import (
     ACTIVE,
     Charge,
+    Companion,
     Delivery,
     DeliveryKind,
     DeliveryProblem,
@@ -37,6 +39,11 @@ class Message:
     channel_id: int
     message_id: int
 
+    @property
+    def address(self) -> str:
+        """The link that opens it in Discord."""
+        return f"https://discord.com/channels/{self.guild_id or '@me'}/{self.channel_id}/{self.message_id}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -48,6 +55,8 @@ class Entry:
     """In the queue, counting from 1; 0 for what no longer waits."""
     pictures: int
     """How many pictures of it are kept."""
+    jobs: Sequence[Job]
+    """All of its set; it alone where it was asked for alone."""
     message: Message | None
     """Where its outcome stands, or its card until then."""
     direct: bool
@@ -63,6 +72,13 @@ async def own_job(session: AsyncSession, job_id: str, asker_id: int) -> Job:
     if job is None or job.owner_id != asker_id:
         raise NotYourJob
     return job
+
+
+async def message_of(session: AsyncSession, job_id: str) -> Message | None:
+    """Return where the card of a job stands, if others can be led there."""
+    job = await session.get(Job, job_id)
+    card = await session.scalar(select(Delivery).where(Delivery.job_id == job_id, Delivery.kind == DeliveryKind.CARD))
+    return None if job is None or card is None or card.direct else _message(job, [card])
 
 
 async def count_jobs(session: AsyncSession, owner_id: int, at: datetime) -> int:
@@ -87,7 +103,13 @@ async def list_jobs(session: AsyncSession, owner_id: int, at: datetime, offset: 
 
 
 def _recent(owner_id: int, at: datetime) -> ColumnElement[bool]:
-    return and_(Job.owner_id == owner_id, or_(Job.created_at > at - HISTORY, Job.state.in_(ACTIVE)))
+    alone = Job.id.not_in(select(Companion.job_id))
+    return and_(Job.owner_id == owner_id, alone, or_(Job.created_at > at - HISTORY, Job.state.in_(ACTIVE)))
+
+
+async def _count_pictures(session: AsyncSession, jobs: Sequence[Job]) -> int:
+    theirs = Image.job_id.in_([job.id for job in jobs])
+    return await session.scalar(select(func.count()).select_from(Image).where(theirs)) or 0
 
 
 async def _entry(session: AsyncSession, job: Job) -> Entry:
@@ -95,11 +117,13 @@ async def _entry(session: AsyncSession, job: Job) -> Entry:
     deliveries = {delivery.kind: delivery for delivery in await session.scalars(query)}
     outcome = deliveries.get(OUTCOME[job.kind])
     charge = await session.get(Charge, job.id)
+    jobs = await members(session, job.id)
     return Entry(
         job=job,
         model=await model_of(session, job),
         place=await queue_place(session, job),
-        pictures=await session.scalar(select(func.count()).select_from(Image).where(Image.job_id == job.id)) or 0,
+        pictures=await _count_pictures(session, jobs),
+        jobs=jobs,
         message=_message(job, [outcome, deliveries.get(DeliveryKind.CARD)]),
         direct=outcome is not None and outcome.direct,
         problem=outcome.problem if outcome is not None and outcome.state is DeliveryState.UNDELIVERABLE else None,

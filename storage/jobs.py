@@ -29,7 +29,7 @@ from storage.names import name_key, validate_name
 from storage.outcomes import fail_job, next_release, retry_job, stop_job
 from storage.people import ensure_owner
 from storage.quotas import charge, check_quota
-from storage.schema import ACTIVE, WAITING, Delivery, DeliveryKind, Image, Job, Model, ModelStatus, Photo
+from storage.schema import ACTIVE, WAITING, Companion, Delivery, DeliveryKind, Image, Job, Model, ModelStatus, Photo
 
 __all__ = [
     "NewImagining",
@@ -110,6 +110,9 @@ class NewImagining:
     private: bool = False
     spoiler: bool = False
     webhook_token: str | None = None
+    parent: str | None = None
+    """The job whose card this is asked for from."""
+    look: str | None = None
 
 
 async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int = NO_LIMIT) -> Job:
@@ -119,7 +122,7 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime,
     """
     name = validate_name(new.name)
     await ensure_owner(session, new.owner_id, at)
-    if (known := await _job_of_interaction(session, new.interaction_id)) is not None:
+    if (known := await job_of_interaction(session, new.interaction_id)) is not None:
         return known
     for active in await active_jobs(session, new.owner_id):
         if active.kind is JobKind.TRAIN:
@@ -155,6 +158,7 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime,
         created_at=at,
     )
     await _add_job(session, job, at)
+    add_card(session, job, at)
     session.add_all(
         Photo(
             job_id=job.id,
@@ -183,11 +187,31 @@ async def accept_imagining(
     `QuotaUsedUp`.
     """
     await ensure_owner(session, new.owner_id, at)
-    if (known := await _job_of_interaction(session, new.interaction_id)) is not None:
+    if (known := await job_of_interaction(session, new.interaction_id)) is not None:
         return known
-    if sum(job.kind is JobKind.IMAGINE for job in await active_jobs(session, new.owner_id)) >= limit:
+    await check_may_draw(session, new.owner_id, new.count, at, limit, per_day)
+    job = await new_imagining(session, new, at)
+    add_card(session, job, at, new.webhook_token)
+    return job
+
+
+async def check_may_draw(
+    session: AsyncSession, owner_id: int, count: int, at: datetime, limit: int, per_day: int
+) -> None:
+    """Raises `TooManyJobs`, `QuotaUsedUp`; pictures that were asked for together count as one job."""
+    asked = func.count(func.coalesce(Companion.lead_id, Job.id).distinct())
+    query = select(asked).select_from(Job).outerjoin(Companion, Companion.job_id == Job.id)
+    active = query.where(Job.owner_id == owner_id, Job.state.in_(ACTIVE), Job.kind == JobKind.IMAGINE)
+    if (await session.scalar(active) or 0) >= limit:
         raise TooManyJobs(limit)
-    await check_quota(session, new.owner_id, JobKind.IMAGINE, new.count, per_day, at)
+    await check_quota(session, owner_id, JobKind.IMAGINE, count, per_day, at)
+
+
+async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, *, companion: bool = False) -> Job:
+    """Write the job, its charge and its outbox row, but no card. Raises `ModelNotFound`, `ModelNotReady`.
+
+    Of the jobs that one interaction makes, the first has its number; a companion has a negative one of its own.
+    """
     request = ImagineRequest(
         job=new.job,
         attempt=1,
@@ -209,15 +233,17 @@ async def accept_imagining(
         guild_id=new.guild_id,
         channel_id=new.channel_id,
         model_id=None if new.model is None else new.model.id,
-        interaction_id=new.interaction_id,
+        interaction_id=-int(new.job[:15], 16) if companion else new.interaction_id,
         base=new.base,
         request=request.model_dump(mode="json"),
         created_at=at,
         prompt_shown=new.prompt_shown,
         private=new.private,
         spoiler=new.spoiler,
+        parent_id=new.parent,
+        look=new.look,
     )
-    await _add_job(session, job, at, new.webhook_token)
+    await _add_job(session, job, at)
     return job
 
 
@@ -264,7 +290,7 @@ async def request_cancel(session: AsyncSession, job_id: str, asker_id: int, at: 
     return job
 
 
-async def _job_of_interaction(session: AsyncSession, interaction_id: int) -> Job | None:
+async def job_of_interaction(session: AsyncSession, interaction_id: int) -> Job | None:
     return (await session.scalars(select(Job).where(Job.interaction_id == interaction_id))).one_or_none()
 
 
@@ -299,10 +325,16 @@ async def _adapter(session: AsyncSession, new: NewImagining, model_id: str) -> A
     return Adapter(model=model.id, key=model.adapter_key, digest=model.adapter_digest)
 
 
-async def _add_job(session: AsyncSession, job: Job, at: datetime, webhook_token: str | None = None) -> None:
+async def _add_job(session: AsyncSession, job: Job, at: datetime) -> None:
     session.add(job)
     await session.flush()
     charge(session, job, at)
+    session.add(next_release(job, at))
+    reach("job.written")
+
+
+def add_card(session: AsyncSession, job: Job, at: datetime, webhook_token: str | None = None) -> None:
+    """Owe the job's owner a message that shows it."""
     session.add(
         Delivery(
             job_id=job.id,
@@ -314,5 +346,3 @@ async def _add_job(session: AsyncSession, job: Job, at: datetime, webhook_token:
             webhook_token=webhook_token,
         )
     )
-    session.add(next_release(job, at))
-    reach("job.written")

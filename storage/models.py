@@ -19,6 +19,7 @@ __all__ = [
     "check_name_free",
     "count_own",
     "count_server",
+    "cover_key",
     "delete_model",
     "find_model",
     "find_own_model",
@@ -138,6 +139,11 @@ async def unshare_model(session: AsyncSession, model_id: str, owner_id: int) -> 
     model = await find_own_model(session, model_id, owner_id)
     model.shared_guild_id = None
     return model
+
+
+def cover_key(model_id: str, image: Image) -> str:
+    """Name the copy of a picture that stands for a model: it stays when the picture itself is deleted."""
+    return f"models/{model_id}/{image.job_id}/cover-{image.id}.png"
 
 
 async def trainings_of(session: AsyncSession, model_id: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.companions import lead_of
 from storage.contract import FailureReason, JobKind
 from storage.errors import QuotaUsedUp
 from storage.schema import Charge, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Job, JobState
@@ -83,7 +84,8 @@ def gives_back(job: Job, problem: DeliveryProblem | None = None) -> bool:
 
 async def problem_with_outcome(session: AsyncSession, job: Job) -> DeliveryProblem | None:
     """Return why the outcome could not be shown; None where it was, or where that is not decided yet."""
-    query = select(Delivery.problem).where(Delivery.job_id == job.id, Delivery.kind == OUTCOME[job.kind])
+    lead = await lead_of(session, job.id)
+    query = select(Delivery.problem).where(Delivery.job_id == lead, Delivery.kind == OUTCOME[job.kind])
     return await session.scalar(query.where(Delivery.state == DeliveryState.UNDELIVERABLE))
 
 

@@ -269,6 +269,8 @@ class Job(Base):
     seconds: Mapped[float | None] = mapped_column(default=None)
     parent_id: Mapped[str | None] = mapped_column(String(32), default=None)
     """The job whose card this one was asked for from."""
+    look: Mapped[str | None] = mapped_column(String(32), default=None)
+    """The look that was asked for, by its name."""
 
 
 class PictureSet(Base):

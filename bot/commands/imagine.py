@@ -8,10 +8,11 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.imagining import Wish, imagine
+from bot.looks import NO_LOOK, looks_for
 from bot.prompts import fold
 from bot.text import cut
 from bot.views.imagine_form import ImagineButton
-from bot.views.picture_card import AgainButton, DeleteButton
+from bot.views.picture_buttons import CoverMenu, PictureButton
 from storage.bases import Shape, shapes
 from storage.contract import MAX_COUNT, MAX_SEED
 from storage.models import usable_models
@@ -22,15 +23,24 @@ if TYPE_CHECKING:
 
 MAX_CHOICES = 25
 CHOICE_CHARS = 100
+SHAPE_LABELS = {
+    Shape.SQUARE: "Square 1:1",
+    Shape.PORTRAIT: "Portrait 2:3",
+    Shape.LANDSCAPE: "Landscape 3:2",
+    Shape.UPRIGHT: "Upright photo 3:4",
+    Shape.PHOTO: "Photo 4:3",
+    Shape.PHONE: "Phone 9:16",
+    Shape.WIDE: "Wide 16:9",
+}
 
 
 def register(bot: "Dreambot") -> None:
-    offered = [Choice(name=shape.title(), value=shape.value) for shape in shapes(bot.services.base)]
+    offered = [Choice(name=SHAPE_LABELS[shape], value=shape.value) for shape in shapes(bot.services.base)]
     command = app_commands.choices(size=offered)(draw)
     bot.tree.command(name="imagine", description="Draw a picture: one of your models anywhere, or anything else")(
         command
     )
-    bot.add_dynamic_items(AgainButton, DeleteButton, ImagineButton)
+    bot.add_dynamic_items(PictureButton, CoverMenu, ImagineButton)
 
 
 async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:
@@ -38,6 +48,20 @@ async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str)
     async with interaction.client.services.database.read() as session:
         models = await usable_models(session, interaction.user.id, interaction.guild_id)
     return [_choice(model, interaction.user.id) for model in matching(models, typed)]
+
+
+async def choose_look(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:
+    """Offer the looks that there are here, and to do without one."""
+    services = interaction.client.services
+    async with services.database.read() as session:
+        looks = await looks_for(session, services.base, interaction.guild_id)
+    choices = [Choice(name="None", value=NO_LOOK)]
+    choices += [
+        Choice(name=cut(" · ".join(filter(None, (look.name, look.about))), CHOICE_CHARS), value=look.id)
+        for look in looks
+    ]
+    part = fold(typed.strip())
+    return [choice for choice in choices if part in fold(choice.name)][:MAX_CHOICES]
 
 
 def matching(models: Iterable[Model], typed: str) -> list[Model]:
@@ -55,8 +79,9 @@ def _choice(model: Model, asker_id: int) -> Choice[str]:
 
 
 @app_commands.describe(
-    prompt="What to draw; name a model in it, such as: rex on the moon",
+    prompt="What to draw, such as: rex on the moon; {beach|moon|forest} takes one of them for each picture",
     model="Whom to draw, if the prompt does not name them",
+    look="A look that your prompt is put into; /styles shows them",
     count="How many pictures",
     seed="Begin from the same noise again, for the same picture",
     steps="Denoising steps: more are slower and finer",
@@ -66,29 +91,31 @@ def _choice(model: Model, asker_id: int) -> Choice[str]:
     private="Show it to you alone",
     spoiler="Hide it until it is clicked",
 )
-@app_commands.autocomplete(model=choose_model)
+@app_commands.autocomplete(model=choose_model, look=choose_look)
 async def draw(
     interaction: "discord.Interaction[Dreambot]",
     prompt: str,
     model: str | None = None,
-    count: Range[int, 1, MAX_COUNT] = 1,
+    look: str | None = None,
+    count: Range[int, 1, MAX_COUNT] | None = None,
     seed: Range[int, 0, MAX_SEED] | None = None,
     steps: Range[int, 1, 150] | None = None,
     guidance: Range[float, 1, 30] | None = None,
-    negative: str = "",
-    size: str = Shape.SQUARE.value,
-    private: bool = False,
+    negative: str | None = None,
+    size: str | None = None,
+    private: bool | None = None,
     spoiler: bool = False,
 ) -> None:
     wish = Wish(
         prompt=prompt,
         model=model,
+        look=look,
         count=count,
         seed=seed,
         steps=steps,
         guidance_scale=guidance,
         negative_prompt=negative,
-        shape=Shape(size),
+        shape=None if size is None else Shape(size),
         private=private,
         spoiler=spoiler,
     )

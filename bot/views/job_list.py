@@ -14,7 +14,7 @@ from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from bot.views.training_card import STAGES
 from storage.contract import JobKind, Stage
-from storage.history import HISTORY, Entry, Message
+from storage.history import HISTORY, Entry
 from storage.models import DELETED_NAME
 from storage.schema import WAITING, DeliveryProblem, Job, JobState
 
@@ -103,7 +103,7 @@ def _lines(entry: Entry, *, worker_alive: bool) -> Iterator[str]:
     facts = [discord.utils.format_dt(entry.job.created_at, "R")]
     if entry.message is not None:
         where = "in your direct messages" if entry.direct else "in the channel"
-        facts.append(f"[{where}]({address(entry.message)})")
+        facts.append(f"[{where}]({entry.message.address})")
     if entry.refunded:
         facts.append("does not count towards your limit")
     yield f"-# {' · '.join(facts)}"
@@ -114,7 +114,7 @@ def _title(entry: Entry) -> str:
     name = None if model is None else "a deleted model" if model.name == DELETED_NAME else bold(model.name)
     if job.kind is JobKind.TRAIN:
         return f"Training of {name}"
-    count = int(job.request["count"])
+    count = sum(int(each.request["count"]) for each in entry.jobs)
     what = "Picture" if count == 1 else f"{count} pictures"
     subject = "" if name is None else f" of {name}"
     return f"{what}{subject}: {quote(job.prompt_shown, PROMPT_CHARS)}" if job.prompt_shown else f"{what}{subject}"
@@ -122,6 +122,9 @@ def _title(entry: Entry) -> str:
 
 def _standing(entry: Entry, *, worker_alive: bool) -> str:
     job = entry.job
+    left = sum(not each.state.ended for each in entry.jobs)
+    if left and left < len(entry.jobs):
+        return f"Drawing: {entry.pictures} pictures are there."
     match job.state:
         case JobState.SUCCEEDED:
             return _success(entry)
@@ -148,11 +151,6 @@ def _success(entry: Entry) -> str:
 def _progress(job: Job) -> str:
     doing = STAGES[job.stage or Stage.PREPARING] if job.kind is JobKind.TRAIN else "Drawing"
     return f"{doing}, step {job.step} of {job.steps}." if job.step and job.steps else f"{doing}."
-
-
-def address(message: Message) -> str:
-    """Return the link that opens a message in Discord."""
-    return f"https://discord.com/channels/{message.guild_id or '@me'}/{message.channel_id}/{message.message_id}"
 
 
 def _leaves(page: int, pages: int) -> list["PageButton"]:

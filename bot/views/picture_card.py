@@ -1,29 +1,36 @@
-"""The card of an /imagine job: a place in the queue, then pictures, and buttons that work for as long as it stands."""
+"""The card of pictures: a place in the queue, then a gallery, and buttons that work for as long as it stands."""
 
-import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import discord
 from discord import ui
 
 from bot import text
-from bot.access import check_may_delete
 from bot.prompts import tidy
-from bot.replies import pressed
 from bot.views.cancel_button import CancelButton
+from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.rendered import Rendered
 from storage.contract import ImagineRequest
-from storage.deliveries import touch_card_elsewhere
-from storage.errors import NotYourJob
-from storage.jobs import delete_pictures, find_job
 from storage.schema import Image, Job, JobState, Model
 
-if TYPE_CHECKING:
-    from bot.app import Dreambot
-
 ALT_CHARS = 1024
+MAX_GALLERY = 10
 PLAIN_BASE = "No model of yours is named here, so this is the plain base model."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What belongs to a card beside its first job."""
+
+    jobs: Sequence[Job] = ()
+    """All jobs of a set, the first included; none where the job stands alone."""
+    models: Mapping[str, Model] = field(default_factory=dict)
+    words: str | None = None
+    """The template that a set's prompts were drawn from."""
+    parent: str | None = None
+    """The address of the card that it was asked for from."""
 
 
 def render(
@@ -34,35 +41,76 @@ def render(
     *,
     place: int = 0,
     worker_alive: bool = True,
+    around: Around = Around(),
 ) -> Rendered:
-    """Show the job as it stands: `files` hold the `images` it drew; `place` counts from 1 while it waits."""
-    title = "The plain base model" if model is None else text.plain(model.name)
-    card = ui.Container[ui.LayoutView](ui.TextDisplay(f"### {title}\n{text.quote(job.prompt_shown or '–')}"))
-    card.accent_colour = discord.Colour.red() if job.state is JobState.FAILED else discord.Colour.blurple()
+    """Show the pictures as they stand: `files` hold the `images` drawn so far; `place` counts from 1 while it waits."""
+    jobs = around.jobs or [job]
+    words = around.words or job.prompt_shown or "–"
+    card = ui.Container[ui.LayoutView](ui.TextDisplay(f"### {_title(model, around)}\n{text.quote(words)}"))
+    failed = all(each.state is JobState.FAILED for each in jobs)
+    card.accent_colour = discord.Colour.red() if failed else discord.Colour.blurple()
     if files:
-        card.add_item(_gallery(job, files))
-    else:
-        card.add_item(ui.TextDisplay(_standing(job, place, worker_alive=worker_alive)))
-    card.add_item(ui.TextDisplay("\n".join(f"-# {line}" for line in _small_print(job, images))))
-    if job.state.ended:
-        card.add_item(ui.ActionRow(AgainButton(job.id), DeleteButton(job.id)))
-    elif job.cancel_requested_at is None:
-        card.add_item(ui.ActionRow(CancelButton(job.id)))
+        card.add_item(_gallery(jobs, images, files))
+    if standing := _standing(jobs, images if files else (), place, worker_alive=worker_alive):
+        card.add_item(ui.TextDisplay(standing))
+    card.add_item(ui.TextDisplay("\n".join(f"-# {line}" for line in _small_print(jobs, images, around))))
+    for row in _rows(job, model, jobs, images):
+        card.add_item(row)
     view = ui.LayoutView(timeout=None)
     view.add_item(card)
     return Rendered(view, list(files))
 
 
-def _gallery(job: Job, files: Sequence[discord.File]) -> ui.MediaGallery[ui.LayoutView]:
+def _title(model: Model | None, around: Around) -> str:
+    names = list(dict.fromkeys(around.models[each.model_id].name for each in around.jobs if each.model_id))
+    if not names:
+        names = [model.name] if model is not None else []
+    if not names:
+        return "The plain base model"
+    return text.cut(text.listed([text.plain(name) for name in names]), 200)
+
+
+def _gallery(
+    jobs: Sequence[Job], images: Sequence[Image], files: Sequence[discord.File]
+) -> ui.MediaGallery[ui.LayoutView]:
+    by_id = {job.id: job for job in jobs}
     gallery = ui.MediaGallery[ui.LayoutView]()
-    for number, file in enumerate(files, start=1):
+    for number, (image, file) in enumerate(zip(images, files, strict=False), start=1):
+        job = by_id.get(image.job_id, jobs[0])
         which = f" {number} of {len(files)}" if len(files) > 1 else ""
         alt = text.cut(f"AI-made picture{which}: {tidy(job.prompt_shown or '–')}", ALT_CHARS)
         gallery.add_item(media=file, description=alt, spoiler=job.spoiler)
     return gallery
 
 
-def _standing(job: Job, place: int, *, worker_alive: bool) -> str:
+def _standing(jobs: Sequence[Job], images: Sequence[Image], place: int, *, worker_alive: bool) -> str:
+    """Say how it stands; nothing where the gallery says it all."""
+    if len(jobs) == 1:
+        return "" if images else _standing_of_one(jobs[0], place, worker_alive=worker_alive)
+    wanted = sum(int(job.request["count"]) for job in jobs)
+    going = [job for job in jobs if not job.state.ended]
+    if going and any(job.cancel_requested_at is not None for job in going):
+        return "Stopping…"
+    if going and (images or any(job.state is JobState.RUNNING for job in jobs)):
+        return f"Drawing: {len(images)} of {wanted} pictures are there."
+    if going:
+        return text.in_line(place, worker_alive=worker_alive)
+    return _ending_of_set(jobs, images, wanted)
+
+
+def _ending_of_set(jobs: Sequence[Job], images: Sequence[Image], wanted: int) -> str:
+    failed = [job for job in jobs if job.state is JobState.FAILED]
+    if len(images) == wanted:
+        return ""
+    if failed:
+        missing = sum(int(job.request["count"]) for job in failed)
+        return f"{missing} of {wanted} pictures did not work out. {text.why_failed(failed[0].failure)}"
+    if any(job.state is JobState.CANCELLED for job in jobs):
+        return "Cancelled." if not images else "Cancelled; these were done by then."
+    return "These pictures are deleted."
+
+
+def _standing_of_one(job: Job, place: int, *, worker_alive: bool) -> str:
     match job.state:
         case JobState.FAILED:
             return text.why_failed(job.failure)
@@ -78,75 +126,48 @@ def _standing(job: Job, place: int, *, worker_alive: bool) -> str:
             return text.in_line(place, worker_alive=worker_alive)
 
 
-def _small_print(job: Job, images: Sequence[Image]) -> Iterator[str]:
-    if job.model_id is None:
+def _rows(job: Job, model: Model | None, jobs: Sequence[Job], images: Sequence[Image]) -> Iterator[ui.ActionRow[Any]]:
+    if any(not each.state.ended for each in jobs):
+        if all(each.cancel_requested_at is None for each in jobs):
+            yield ui.ActionRow(CancelButton(job.id))
+        return
+    verbs = [Verb.AGAIN]
+    if images:
+        verbs.append(Verb.SAME)
+    if job.prompt_shown is not None:
+        verbs.append(Verb.EDIT)
+    yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*verbs, Verb.DETAILS, Verb.DELETE)))
+    if images:
+        more = [Verb.COVER] if model is not None and model.deleted_at is None else []
+        yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*more, Verb.REPORT)))
+
+
+def _small_print(jobs: Sequence[Job], images: Sequence[Image], around: Around) -> Iterator[str]:
+    first = jobs[0]
+    if all(job.model_id is None for job in jobs):
         yield PLAIN_BASE
-    if job.state is JobState.SUCCEEDED and (note := text.too_late(job)):
+    if len(jobs) == 1 and first.state is JobState.SUCCEEDED and (note := text.too_late(first)):
         yield note.strip()
-    facts = [f"asked by <@{job.owner_id}>"]
+    if len(jobs) == 1 and around.words is not None and first.prompt_shown:
+        yield f"drawn by lot: {text.quote(first.prompt_shown, 200)}"
+    facts = [f"asked by <@{first.owner_id}>"]
+    if around.parent is not None:
+        facts.append(f"[from this card]({around.parent})")
     if images:
         seeds = [str(image.seed) for image in images]
-        facts = ["AI-made", f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}", *_settings(job), *facts]
+        told = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}"
+        facts = ["AI-made", told, *_settings(first), *facts]
     yield " · ".join(facts)
 
 
 def _settings(job: Job) -> Iterator[str]:
     """Name what the person set by hand."""
     request = ImagineRequest.model_validate(job.request)
+    if job.look is not None:
+        yield f"look {text.plain(job.look)}"
     if request.steps is not None:
         yield f"{request.steps} steps"
     if request.guidance_scale is not None:
         yield f"guidance {request.guidance_scale:g}"
     if request.negative_prompt:
         yield f"without {text.quote(request.negative_prompt, 100)}"
-
-
-class AgainButton(ui.DynamicItem[ui.Button[Any]], template=r"picture:(?P<job>[0-9a-f]{32}):again"):
-    """Draw the same once more from a new seed, for whoever presses it and may use the model."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(ui.Button(label="Again", emoji="🔁", custom_id=f"picture:{job_id}:again"))
-        self.job_id = job_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls(match["job"])
-
-    @pressed
-    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        from bot.imagining import draw_again  # here, because a press on one card makes the next card
-
-        await draw_again(interaction, self.job_id)
-
-
-class DeleteButton(ui.DynamicItem[ui.Button[Any]], template=r"picture:(?P<job>[0-9a-f]{32}):delete"):
-    """Delete the pictures, and the message with them; from anywhere else the card in the channel loses them too."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(ui.Button(label="Delete", emoji="🗑️", custom_id=f"picture:{job_id}:delete"))
-        self.job_id = job_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls(match["job"])
-
-    @pressed
-    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        services = interaction.client.services
-        async with services.database.write() as session:
-            job = await find_job(session, self.job_id)
-            if job is None:
-                raise NotYourJob
-            check_may_delete(job, interaction)
-            keys = await delete_pictures(session, job.id)
-            if interaction.message is not None:
-                await touch_card_elsewhere(session, job, interaction.message.id, services.clock())
-        services.wake_delivery()
-        await interaction.response.defer()
-        for key in keys:
-            await services.blobs.delete(key)
-        await interaction.delete_original_response()

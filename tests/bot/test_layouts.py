@@ -12,11 +12,16 @@ from hypothesis import strategies as st
 
 from bot.prompts import read_negative, tidy
 from bot.views import job_list, model_gallery, picture_card, settings_card
+from bot.views.edit_form import EditForm
 from bot.views.imagine_form import ImagineForm
 from bot.views.job_list import PAGE_JOBS, Usage
 from bot.views.model_buttons import PageButton, Place, Scope
 from bot.views.model_gallery import PAGE_MODELS, Shown
+from bot.views.picture_card import MAX_GALLERY, Around
+from bot.views.picture_details import Facts as Details
+from bot.views.picture_details import render as render_details
 from bot.views.rename_form import RenameForm
+from bot.views.report_form import ReportForm
 from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind, Variant
 from storage.errors import InvalidName
 from storage.history import Entry, Message
@@ -135,6 +140,24 @@ def test_any_picture_card(job: Job, model: Model | None, seeds: list[int], place
     assert shown == [f"attachment://{each.filename}" for each in card.files]
 
 
+@given(st.data(), st.lists(jobs(), min_size=2, max_size=8), st.lists(models(), min_size=1, max_size=8), PROMPTS)
+def test_any_card_of_a_set(data: st.DataObject, rows: list[Job], known: list[Model], words: str) -> None:
+    for job, model in zip(rows, known, strict=False):
+        job.model_id = model.id
+    images = [image for job in rows if job.state is JobState.SUCCEEDED for image in drawn(job, [1, 2])][:MAX_GALLERY]
+    files = [file(f"picture-{number}") for number in range(len(images))]
+    parent = data.draw(st.none() | st.just("https://discord.com/channels/1/2/3"))
+    around = Around(jobs=rows, models={model.id: model for model in known}, words=words, parent=parent)
+    for job in rows:
+        job.model_id = job.model_id if job.model_id in around.models else None
+
+    check_message(picture_card.render(rows[0], known[0], images, files, around=around).view)
+
+    models_of = [around.models.get(job.model_id or "") for job in rows]
+    where = Message(guild_id=1, channel_id=2, message_id=3)
+    check_message(render_details(Details(jobs=rows, models=models_of, images=images, words=words, parent=where)))
+
+
 @given(st.lists(models(), max_size=PAGE_MODELS), SNOWFLAKES, st.sampled_from(Scope), st.data())
 def test_any_page_of_models(rows: list[Model], viewer: int, scope: Scope, data: st.DataObject) -> None:
     total = data.draw(st.integers(len(rows), 600_000))
@@ -152,12 +175,14 @@ def entries(draw: st.DrawFn) -> Entry:
     job = draw(jobs())
     if draw(st.booleans()):
         job.kind, job.model_id = JobKind.TRAIN, job.model_id or job.id
+    others = draw(st.lists(jobs(), max_size=3)) if job.kind is JobKind.IMAGINE else []
     place = st.builds(Message, guild_id=st.none() | SNOWFLAKES, channel_id=SNOWFLAKES, message_id=SNOWFLAKES)
     return Entry(
         job=job,
         model=draw(models()) if job.model_id else None,
         place=draw(st.integers(0, 10**6)),
         pictures=draw(st.integers(0, 4)),
+        jobs=[job, *others],
         message=draw(st.none() | place),
         direct=draw(st.booleans()),
         problem=draw(st.none() | st.sampled_from(DeliveryProblem)),
@@ -193,6 +218,12 @@ def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool
 def test_any_form(model: Model, viewer: int, scope: Scope, page: int) -> None:
     check_modal(ImagineForm(model))
     check_modal(RenameForm(model, Place(viewer, scope, page)))
+
+
+@given(jobs(), st.none() | models())
+def test_any_form_about_a_picture(job: Job, model: Model | None) -> None:
+    check_modal(EditForm(job, model, tidy(job.prompt_shown or "x"), job.request["negative_prompt"]))
+    check_modal(ReportForm(job.id))
 
 
 @given(SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1))

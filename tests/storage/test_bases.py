@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.bases import Shape, base_name, native_side, picture_size, shapes
+from storage.bases import Shape, base_name, native_side, picture_size, shape_of, shapes
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,19 @@ def test_the_demo_base_draws_squares_alone() -> None:
     assert shapes("demo") == (Shape.SQUARE,)
     with pytest.raises(ValueError, match="demo does not draw portrait"):
         picture_size("demo", Shape.PORTRAIT)
+
+
+@pytest.mark.parametrize("base", ["sd-1.5", "stabilityai-stable-diffusion-2-1"])
+def test_every_shape_has_a_size_that_latents_divide_and_is_known_by_it(base: str) -> None:
+    for shape in shapes(base):
+        width, height = picture_size(base, shape)
+        assert shape_of(base, width, height) is shape
+        if width is not None and height is not None:
+            assert width % 8 == height % 8 == 0
+            assert native_side(base) ** 2 * 1.1 < width * height <= native_side(base) ** 2 * 1.5
+    assert shape_of(base, 64, 128) is Shape.SQUARE
+
+
+def test_wide_is_sixteen_to_nine() -> None:
+    assert picture_size("sd-1.5", Shape.WIDE) == (768, 432)
+    assert picture_size("sd-1.5", Shape.UPRIGHT) == (480, 640)

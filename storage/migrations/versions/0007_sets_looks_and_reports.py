@@ -56,6 +56,7 @@ def upgrade() -> None:
         owners.add_column(sa.Column("defaults", sa.JSON(), nullable=True))
     with op.batch_alter_table("jobs") as jobs:
         jobs.add_column(sa.Column("parent_id", sa.String(length=32), nullable=True))
+        jobs.add_column(sa.Column("look", sa.String(length=32), nullable=True))
     with op.batch_alter_table("models") as models:
         models.add_column(sa.Column("erase_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_models_erase_at", "models", ["erase_at"])
