@@ -53,6 +53,8 @@ class Schedule:
     """What starting noise is multiplied with."""
     noisy: bool
     """Whether steps add noise, of which a row then has [steps, c, h, w]."""
+    levels: Tensor
+    """[steps + 1, 2] float64: the shares of (clean latents, noise) before each step; at the end there is no noise."""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -69,16 +71,19 @@ def process_of(config: Mapping[str, Any]) -> Process:
 
 
 @lru_cache(maxsize=256)
-def schedule(process: Process, family: SamplerFamily, steps: int) -> Schedule:
-    """Return the schedule of so many steps. Bases that were trained by flow matching have one family only."""
+def schedule(process: Process, family: SamplerFamily, steps: int, skipped: int = 0) -> Schedule:
+    """Return the schedule of so many steps without the first ones, which a picture skips that goes on from another.
+
+    Bases that were trained by flow matching have one family only.
+    """
     if process.prediction_type == "flow_prediction":
-        return _flow(process, steps)
+        return _flow(process, steps, skipped)
     return {
         SamplerFamily.DDIM: _ddim,
         SamplerFamily.EULER: _euler,
         SamplerFamily.DPM: _dpm,
         SamplerFamily.LCM: _lcm,
-    }[family](process, steps)
+    }[family](process, steps, skipped)
 
 
 def step(
@@ -127,18 +132,18 @@ def _trailing(process: Process, steps: int) -> Tensor:
     return torch.arange(count, 0, -count / steps, dtype=torch.float64)[:steps].round().long() - 1
 
 
-def _ddim(process: Process, steps: int) -> Schedule:
+def _ddim(process: Process, steps: int, skipped: int) -> Schedule:
     """Song et al. 2020, arXiv 2010.02502, equation 12 with eta 0."""
-    timesteps = _trailing(process, steps)
+    timesteps = _trailing(process, steps)[skipped:]
     before = timesteps - len(process.alphas_cumprod) // steps
     signal = process.alphas_cumprod[timesteps]
     after = torch.where(before >= 0, process.alphas_cumprod[before.clamp(min=0)], process.last_signal)
     return _towards(process, timesteps, signal, after, start=1.0)
 
 
-def _euler(process: Process, steps: int) -> Schedule:
+def _euler(process: Process, steps: int, skipped: int) -> Schedule:
     """Karras et al. 2022, arXiv 2206.00364, algorithm 2 without churn: dx = noise d(sigma), which is DDIM's step."""
-    timesteps = _trailing(process, steps)
+    timesteps = _trailing(process, steps)[skipped:]
     signal = _some_signal(process)[timesteps]
     after = torch.cat([signal[1:], torch.ones(1).double()])
     return _towards(process, timesteps, signal, after, start=float((1 - signal[0]).sqrt()))
@@ -150,12 +155,12 @@ def _towards(process: Process, timesteps: Tensor, signal: Tensor, after: Tensor,
     clean, noise = _clean(process, signal, mute), _noise(process, signal, mute)
     alpha, sigma = after.sqrt(), (1 - after).sqrt()
     following = [alpha * c + sigma * n for c, n in zip(clean, noise, strict=True)]
-    return _schedule(timesteps, clean, following, start=start)
+    return _schedule(timesteps, (signal.sqrt(), (1 - signal).sqrt()), clean, following, start=start)
 
 
-def _dpm(process: Process, steps: int) -> Schedule:
+def _dpm(process: Process, steps: int, skipped: int) -> Schedule:
     """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2); the last step, and the first, of order one."""
-    timesteps = _trailing(process, steps)
+    timesteps = _trailing(process, steps)[skipped:]
     signal = _some_signal(process)[timesteps]
     mute = _mute(process, timesteps)
     clean = _clean(process, signal, mute)
@@ -169,14 +174,14 @@ def _dpm(process: Process, steps: int) -> Schedule:
     ratio = torch.where(mute.roll(1), 0.0, ratio)  # what was said then was nothing
     keep = sigma / (1 - signal).sqrt()
     following = [keep + weight * (1 + ratio) * clean[0], weight * (1 + ratio) * clean[1]]
-    return _schedule(timesteps, clean, following, estimate=-weight * ratio)
+    return _schedule(timesteps, (signal.sqrt(), (1 - signal).sqrt()), clean, following, estimate=-weight * ratio)
 
 
-def _lcm(process: Process, steps: int) -> Schedule:
+def _lcm(process: Process, steps: int, skipped: int) -> Schedule:
     """Latent consistency models (Luo et al. 2023, arXiv 2310.04378, algorithm 1); more than 50 steps there are not."""
     own = torch.arange(LCM_STEPS, 0, -1) * (len(process.alphas_cumprod) // LCM_STEPS) - 1
     count = min(steps, LCM_STEPS)
-    timesteps = own[torch.arange(count) * LCM_STEPS // count]
+    timesteps = own[torch.arange(count) * LCM_STEPS // count][skipped:]
     signal = process.alphas_cumprod[timesteps]
     after = torch.cat([signal[1:], torch.ones(1).double()])
     scaled = timesteps * LCM_SCALE
@@ -184,10 +189,11 @@ def _lcm(process: Process, steps: int) -> Schedule:
     clean_x, clean_p = _clean(process, signal, _mute(process, timesteps))
     alpha = after.sqrt()
     following = [alpha * (out * clean_x + skip), alpha * out * clean_p]
-    return _schedule(timesteps, (clean_x, clean_p), following, noise=(1 - after).sqrt())
+    levels = signal.sqrt(), (1 - signal).sqrt()
+    return _schedule(timesteps, levels, (clean_x, clean_p), following, noise=(1 - after).sqrt())
 
 
-def _flow(process: Process, steps: int) -> Schedule:
+def _flow(process: Process, steps: int, skipped: int) -> Schedule:
     """Euler for flow matching (Lipman et al. 2022, arXiv 2210.02747): the prediction is noise - x0."""
     count, shift = len(process.alphas_cumprod), process.shift
 
@@ -195,10 +201,10 @@ def _flow(process: Process, steps: int) -> Schedule:
         return shift * sigma / (1 + (shift - 1) * sigma)
 
     least = float(shifted(torch.tensor(1 / count).double()))
-    sigma = shifted(torch.linspace(1, least, steps, dtype=torch.float64))
+    sigma = shifted(torch.linspace(1, least, steps, dtype=torch.float64))[skipped:]
     after = torch.cat([sigma[1:], torch.zeros(1).double()])
     one = torch.ones_like(sigma)
-    return _schedule(sigma * count, (one, -sigma), [one, after - sigma])
+    return _schedule(sigma * count, (1 - sigma, sigma), (one, -sigma), [one, after - sigma])
 
 
 def _some_signal(process: Process) -> Tensor:
@@ -207,6 +213,7 @@ def _some_signal(process: Process) -> Tensor:
 
 def _schedule(
     timesteps: Tensor,
+    levels: tuple[Tensor, Tensor],
     clean: tuple[Tensor, Tensor],
     following: list[Tensor],
     *,
@@ -216,4 +223,6 @@ def _schedule(
 ) -> Schedule:
     none = torch.zeros(len(timesteps)).double()
     columns = [timesteps.double(), *clean, *following, none if estimate is None else estimate]
-    return Schedule(torch.stack([*columns, none if noise is None else noise], dim=1), start, noise is not None)
+    table = torch.stack([*columns, none if noise is None else noise], dim=1)
+    noised = torch.cat([torch.stack(levels, dim=1), torch.tensor([[1.0, 0.0]]).double()])
+    return Schedule(table, start, noise is not None, noised)

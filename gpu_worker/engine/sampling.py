@@ -1,11 +1,11 @@
 """Drawing pictures with the resident base: a batch in which every picture may belong to another person.
 
-A picture in work is a `Row` with its own latents, schedule, position and slot; `advance` takes any rows of one key one
+A picture in work is a `Row` with its own latents, schedule, position and views; `advance` takes any rows of one key one
 denoising step further, whosever they are and wherever they stand. Rows join and leave between two steps.
 """
 
 from collections.abc import Callable, Generator, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
+from gpu_worker.engine.origins import Origin
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.room import Room
 from gpu_worker.engine.samplers import SamplerFamily, Schedule, schedule, step
 from gpu_worker.engine.slots import Bank
 from gpu_worker.engine.texts import Saying, embed
+from gpu_worker.engine.views import Window, blend, lay_out
 
 T = TypeVar("T")
 Pauses = Generator[None, None, T]
@@ -37,6 +39,14 @@ class PictureOrder:
     negative_prompt: str = ""
     slot: int = 0
     strength: float = 1.0
+    subjects: tuple[Saying, ...] = ()
+    """The two who stand side by side, from left to right, in place of `prompt` and `slot`."""
+    origin: Origin | None = None
+
+    @property
+    def voices(self) -> tuple[Saying, ...]:
+        """Whose words and adapters draw it."""
+        return self.subjects or (Saying(self.prompt, self.slot, self.strength),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +63,16 @@ class Sampler:
         return self.guidance_scale > 1
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the network sees of a picture in one pass, in whose voice."""
+
+    window: Window
+    voice: Saying
+    prompts: Tensor
+    """[1, L, d] or, with guidance, [2, L, d]: without the prompt, and with it."""
+
+
 @dataclass(eq=False, kw_only=True)
 class Row:
     """A picture in work."""
@@ -61,14 +81,13 @@ class Row:
     bank: Bank
     sampler: Sampler
     schedule: Schedule
-    prompts: Tensor
-    """[1, L, d] or, with guidance, [2, L, d]: without the prompt, and with it."""
+    views: Sequence[View]
     latents: Tensor
     """[c, h, w]"""
     estimate: Tensor
     """[c, h, w]: what the last step thought of the clean latents."""
-    noise: Tensor | None
-    """[steps, c, h, w], for schedules that add some."""
+    noise: Tensor
+    """[1, c, h, w], which it began from; for schedules that add some, [1 + steps, c, h, w]."""
     position: int = 0
 
     @property
@@ -83,7 +102,8 @@ class Row:
     @property
     def key(self) -> Hashable:
         """What rows must share to go through the networks together: not the person, the step or the sampler."""
-        return id(self.bank), tuple(self.latents.shape), self.sampler.guided
+        window = self.views[0].window
+        return id(self.bank), window.height, window.width, self.sampler.guided
 
 
 def start(
@@ -93,11 +113,15 @@ def start(
 
     A picture's noise comes from its own seed alone, so it is the same in any company, within rounding.
     """
-    said = [_said(order, sampler.guided) for order in orders]
-    embeddings = embed([saying for sayings in said for saying in sayings])
-    plan = schedule(model.process, sampler.family, sampler.steps)
+    said = {order: [_sides(voice, order, sampler) for voice in order.voices] for order in orders}
+    embeddings = embed([saying for voices in said.values() for sides in voices for saying in sides])
     rows = []
-    for order, sayings in zip(orders, said, strict=True):
+    for order in orders:
+        prompts = [torch.stack([embeddings[saying] for saying in sides]) for sides in said[order]]
+        windows = windows_of(model.base, size, len(order.voices))
+        plan = schedule(model.process, sampler.family, sampler.steps)
+        if order.origin is not None:
+            plan = schedule(model.process, sampler.family, sampler.steps, order.origin.skipped(len(plan)))
         noise = noise_of(model.base, order.seed, *size, count=1 + len(plan) * plan.noisy).to(model.base.device)
         rows.append(
             Row(
@@ -105,30 +129,52 @@ def start(
                 bank=bank,
                 sampler=sampler,
                 schedule=plan,
-                prompts=torch.stack([embeddings[saying] for saying in sayings]),
-                latents=noise[0] * plan.start,
+                views=[View(window, order.voices[window.voice], prompts[window.voice]) for window in windows],
+                latents=noise[0] * plan.start if order.origin is None else order.origin.begin(plan, noise[0]),
                 estimate=noise[0],
-                noise=noise[1:] if plan.noisy else None,
+                noise=noise,
             )
         )
     return rows
 
 
+def windows_of(base: BaseModel, size: tuple[int, int], voices: int) -> tuple[Window, ...]:
+    """Return the windows in which a picture of `size` (width, height) in pixels is shown to the U-Net."""
+    width, height = (side // base.pixels_per_latent for side in size)
+    side, grain = (pixels // base.pixels_per_latent for pixels in (base.resolution, base.size_multiple))
+    return lay_out(height, width, side, grain, voices)
+
+
 @torch.no_grad()
-def advance(model: Resident, rows: Sequence[Row], *, thrifty: bool = False) -> None:
+def advance(model: Resident, rows: Sequence[Row], *, most: int = BUCKETS[-1], thrifty: bool = False) -> None:
     """Take rows of one key one step further, all of them or, when something is raised, none.
 
-    A thrifty step asks for the predictions with and without the prompt one after the other.
+    The U-Net is shown at most `most` views at once; a thrifty step asks for one view at a time, and for the predictions
+    with and without the prompt one after the other.
     """
-    company = [*rows, *[rows[-1]] * (_bucket(model.base, len(rows)) - len(rows))]
-    lines = torch.stack([row.line for row in company]).to(model.base.device, torch.float32)
-    latents = torch.stack([row.latents for row in company])
-    estimate = torch.stack([row.estimate for row in company])
-    prediction = _predict(model, company, latents, lines[:, 0], thrifty=thrifty)
-    latents, estimate = step(lines, latents, prediction, estimate, _noise(company, latents))
-    for row, now, clean in zip(rows, latents, estimate, strict=False):  # what only fills the batch up is dropped
-        row.latents, row.estimate = now, clean
+    predictions = _predict(model, rows, 1 if thrifty else most, thrifty=thrifty)
+    alike: dict[torch.Size, list[int]] = {}
+    for number, row in enumerate(rows):
+        alike.setdefault(row.latents.shape, []).append(number)
+    moved = [
+        (rows[number], *after)
+        for group in alike.values()
+        for number, after in zip(group, _step([rows[n] for n in group], [predictions[n] for n in group]), strict=True)
+    ]
+    for row, latents, estimate in moved:
         row.position += 1
+        row.latents, row.estimate = latents, estimate
+        if row.order.origin is not None:
+            row.latents = row.order.origin.keep(latents, row.schedule, row.position, row.noise[0])
+
+
+def _step(rows: Sequence[Row], predictions: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Return the next latents and the estimate of the clean ones, [c, h, w] each, of rows of one size."""
+    latents = torch.stack([row.latents for row in rows])
+    lines = torch.stack([row.line for row in rows]).to(latents.device, torch.float32)
+    estimate = torch.stack([row.estimate for row in rows])
+    after = step(lines, latents, torch.stack(list(predictions)), estimate, _fresh_noise(rows, latents))
+    return list(zip(*after, strict=True))
 
 
 def decode(model: Resident, rows: Sequence[Row]) -> Tensor:
@@ -167,40 +213,56 @@ def draw(
         part = [row for row in going if row.position == behind][: room.most]
 
         def further(part: Sequence[Row] = part) -> None:
-            advance(model, part, thrifty=room.thrifty)
+            advance(model, part, most=room.most, thrifty=room.thrifty)
 
         if room.attempt(further):
             yield
     return decode(model, rows)
 
 
-def _said(order: PictureOrder, guided: bool) -> list[Saying]:
-    prompts = [order.negative_prompt, order.prompt] if guided else [order.prompt]
-    return [Saying(prompt, order.slot, order.strength) for prompt in prompts]
+def _sides(voice: Saying, order: PictureOrder, sampler: Sampler) -> list[Saying]:
+    """Return what is said in a voice: without the prompt, where there is guidance, and with it."""
+    return [replace(voice, prompt=order.negative_prompt), voice] if sampler.guided else [voice]
 
 
-def _predict(model: Resident, rows: Sequence[Row], latents: Tensor, timesteps: Tensor, *, thrifty: bool) -> Tensor:
-    """Return the prediction for latents [B, c, h, w] at timesteps [B], guided where the rows are."""
-    prompts = torch.stack([row.prompts for row in rows], dim=1)  # [1 or 2, B, L, d]
+def _predict(model: Resident, rows: Sequence[Row], most: int, *, thrifty: bool) -> list[Tensor]:
+    """Return each row's prediction [c, h, w], guided where the rows are, put together from those of its views."""
+    looks = [(row, view) for row in rows for view in row.views]
+    said: list[Tensor] = []
+    for start in range(0, len(looks), most):
+        said += _look(model, looks[start : start + most], thrifty=thrifty)
+    predictions = []
+    for row in rows:
+        mine, said = said[: len(row.views)], said[len(row.views) :]
+        predictions.append(blend([view.window for view in row.views], mine, row.latents))
+    return predictions
+
+
+def _look(model: Resident, looks: Sequence[tuple[Row, View]], *, thrifty: bool) -> list[Tensor]:
+    """Return what the U-Net says of each view, [c, height, width] each."""
+    company = [*looks, *[looks[-1]] * (_bucket(model.base, len(looks)) - len(looks))]
+    latents = torch.stack([view.window.cut(row.latents) for row, view in company])
+    timesteps = torch.stack([row.line[0] for row, _ in company]).to(latents.device, torch.float32)
+    prompts = torch.stack([view.prompts for _, view in company], dim=1)  # [1 or 2, B, L, d]
     passes = prompts.unsqueeze(1) if thrifty else prompts.unsqueeze(0)
     copies = passes.shape[1]  # of the latents in one pass
-    where = [row.order.slot for row in rows] * copies
-    strength = [row.order.strength for row in rows] * copies
+    where = [view.voice.slot for _, view in company] * copies
+    strength = [view.voice.strength for _, view in company] * copies
     inputs, steps = latents.repeat(copies, 1, 1, 1), timesteps.repeat(copies)
-    with model.slots.use(rows[0].bank, where, None if all(s == 1 for s in strength) else strength):
+    with model.slots.use(looks[0][0].bank, where, None if all(s == 1 for s in strength) else strength):
         answers = [model.base.predict(inputs, steps, of_pass.flatten(0, 1)) for of_pass in passes]
     if len(prompts) == 1:
-        return answers[0]
+        return list(answers[0][: len(looks)])
     without, prompted = torch.cat(answers).chunk(2)
-    scale = torch.tensor([row.sampler.guidance_scale for row in rows], device=latents.device)
-    return without + scale.view(-1, 1, 1, 1) * (prompted - without)
+    scale = torch.tensor([row.sampler.guidance_scale for row, _ in company], device=latents.device)
+    return list((without + scale.view(-1, 1, 1, 1) * (prompted - without))[: len(looks)])
 
 
-def _noise(rows: Sequence[Row], like: Tensor) -> Tensor | None:
-    if all(row.noise is None for row in rows):
+def _fresh_noise(rows: Sequence[Row], like: Tensor) -> Tensor | None:
+    if not any(row.schedule.noisy for row in rows):
         return None
     quiet = torch.zeros_like(like[0])
-    return torch.stack([quiet if row.noise is None else row.noise[row.position] for row in rows])
+    return torch.stack([row.noise[1 + row.position] if row.schedule.noisy else quiet for row in rows])
 
 
 def _bucket(base: BaseModel, count: int) -> int:
