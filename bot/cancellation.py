@@ -1,11 +1,12 @@
 """Stop a job on its owner's word, and say truthfully what came of it."""
 
 from bot.services import Services
+from storage.companions import members
 from storage.contract import Stage
 from storage.errors import JobAlreadyEnded, UserError
 from storage.faults import reach
 from storage.history import own_job
-from storage.jobs import active_jobs, request_cancel
+from storage.jobs import active_requests, request_cancel
 from storage.schema import Job, JobState
 
 NOT_BEGUN = "Cancelled. It had not begun, and it does not count towards your limit."
@@ -45,19 +46,21 @@ async def cancel(services: Services, job_id: str, asker_id: int) -> str:
     """Return what to tell the asker. Raises NotYourJob, JobAlreadyEnded."""
     async with services.database.write() as session:
         asked_before = (await own_job(session, job_id, asker_id)).cancel_requested_at is not None
-        job = await request_cancel(session, job_id, asker_id, services.clock())
+        active = [job for job in await members(session, job_id) if not job.state.ended]
+        asked = await request_cancel(session, job_id, asker_id, services.clock())
     reach("cancel.asked")
-    await services.queue.stop(job)
+    for job in active:
+        await services.queue.stop(job)
     services.wake_delivery()
     async with services.database.read() as session:
-        job = await own_job(session, job_id, asker_id)
+        job = await own_job(session, asked.id, asker_id)
     return await _what_came_of_it(services, job, asked_before=asked_before)
 
 
 async def the_only_job(services: Services, owner_id: int) -> str:
     """Return the id of the person's one active job. Raises NothingUnderWay, SeveralUnderWay."""
     async with services.database.read() as session:
-        jobs = await active_jobs(session, owner_id)
+        jobs = await active_requests(session, owner_id)
     if not jobs:
         raise NothingUnderWay
     if len(jobs) > 1:

@@ -13,13 +13,13 @@ from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.drafts import DraftGone, FormGone
 from bot.estimates import Estimate
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
-from bot.looks import NoPlaceForPrompt
+from bot.looks import MayNotKeepLooks, NoPlaceForPrompt
 from bot.photo_checks import Advice, Flaw
 from bot.prompts import AmbiguousName, EmptyPrompt, InvalidSeed, PromptTooLong, SeveralSubjects, tidy
 from bot.templates import MAX_DEPTH, MAX_OPTIONS, MAX_TEMPLATE_CHARS, InvalidTemplate, TemplateProblem
 from bot.train_options import MOST_VIEWS, InvalidOption, OptionProblem
 from bot.training import ChildAsSubject, InvalidClass
-from storage.bases import training_sides, usual_rates
+from storage.bases import Shape, training_sides, usual_rates
 from storage.contract import MAX_PHOTOS, MAX_SEED, MIN_PHOTOS, FailureReason, JobKind
 from storage.errors import (
     InvalidName,
@@ -79,6 +79,7 @@ FAILURES = {
     FailureReason.PHOTOS_MISSING: "The photos were no longer there. Please run `/train` with them again.",
     FailureReason.MODEL_MISSING: "The model's file is no longer there. Please train it again.",
     FailureReason.MODEL_CORRUPT: "The model's file is damaged. Please train it again.",
+    FailureReason.PICTURE_MISSING: "The picture to work on is no longer there. Please draw it again first.",
     FailureReason.OUT_OF_MEMORY: "It did not fit into the graphics card's memory. A smaller size or batch may fit.",
     FailureReason.DIVERGED: "Training ran out of hand twice. Try again with a lower learning rate or other photos.",
     FailureReason.UNSAFE: "The pictures did not pass the safety check, so they are not shown. Try another prompt.",
@@ -122,6 +123,23 @@ REPORT_REASONS = {
 }
 REPORTED = "Thank you. Those who run this bot will look at it. A moderator here can delete it at once by its button."
 REPORTED_BEFORE = "You have reported this one already, and it is noted. Thank you."
+LOOKS_INTRODUCED = 'A look puts your prompt into words of its own: `/imagine prompt:"rex" look:…`, or choose one below.'
+DEFAULTS_INTRODUCED = "**What `/imagine` takes by itself**, where you say nothing else:"
+NO_DEFAULTS = "- one square picture, for everybody in the channel to see"
+WHEN_DIRECT = "When the channel where you asked is gone or closed to me, or a job outlasts its private reply,"
+DIRECT_MESSAGES = {
+    True: f"**Direct messages: on.** {WHEN_DIRECT} I send you what I made directly. For nothing else.",
+    False: f"**Direct messages: off.** {WHEN_DIRECT} what I made waits for you in `/jobs`.",
+}
+SHAPES = {
+    Shape.SQUARE: "Square 1:1",
+    Shape.PORTRAIT: "Portrait 2:3",
+    Shape.LANDSCAPE: "Landscape 3:2",
+    Shape.UPRIGHT: "Upright photo 3:4",
+    Shape.PHOTO: "Photo 4:3",
+    Shape.PHONE: "Phone 9:16",
+    Shape.WIDE: "Wide 16:9",
+}
 WHICH_COVER = "Which of these shall stand for the model in `/models`?"
 COVER_SET = "That picture stands for {} from now on."
 RESTARTING = "I am about to restart. Please ask again in a minute; what you asked for before goes on."
@@ -314,6 +332,9 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     LookNotFound: lambda _: "There is no such look here. `/styles` shows those that there are.",
     NoPlaceForPrompt: lambda _: (
         "A look needs `{prompt}` where a person's own words go, for example `{prompt} as a stained-glass window`."
+    ),
+    MayNotKeepLooks: lambda _: (
+        "A server's looks are kept by those who may keep its emoji (Create or Manage Expressions). Ask one of them."
     ),
     TooManyLooks: lambda error: (
         f"This server has {error.limit} looks of its own, and that is as many as fit. Remove one in `/styles` first."

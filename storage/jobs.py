@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.companions import lead_of, members
 from storage.contract import (
     Adapter,
     Box,
@@ -38,6 +39,7 @@ __all__ = [
     "accept_imagining",
     "accept_training",
     "active_jobs",
+    "active_requests",
     "apply_event",
     "delete_pictures",
     "fail_job",
@@ -257,6 +259,12 @@ async def active_jobs(session: AsyncSession, owner_id: int) -> Sequence[Job]:
     return (await session.scalars(query.order_by(Job.created_at, Job.id))).all()
 
 
+async def active_requests(session: AsyncSession, owner_id: int) -> Sequence[Job]:
+    """Return what the person has under way, the oldest first: of each set the job that has the card."""
+    leads = dict.fromkeys([await lead_of(session, job.id) for job in await active_jobs(session, owner_id)])
+    return [await session.get_one(Job, lead) for lead in leads]
+
+
 async def pictures_of(session: AsyncSession, job_id: str, variant: Variant = Variant.BEST) -> Sequence[Image]:
     """Return what the job drew, in its order; of a training the samples of one variant."""
     query = select(Image).where(Image.job_id == job_id, Image.variant == variant)
@@ -280,14 +288,19 @@ async def queue_place(session: AsyncSession, job: Job) -> int:
 
 
 async def request_cancel(session: AsyncSession, job_id: str, asker_id: int, at: datetime) -> Job:
-    """Cancel at once what no worker has; ask for the rest. Raises `NotYourJob`, `JobAlreadyEnded`."""
+    """Cancel at once what no worker has; ask for the rest. Raises `NotYourJob`, `JobAlreadyEnded`.
+
+    Of a set all is stopped; the job that is returned is one that had not ended.
+    """
     job = await session.get(Job, job_id, with_for_update=True)
     if job is None or job.owner_id != asker_id:
         raise NotYourJob
-    if job.state.ended:
+    active = [each for each in await members(session, job_id) if not each.state.ended]
+    if not active:
         raise JobAlreadyEnded(job.state)
-    await stop_job(session, job, at)
-    return job
+    for each in active:
+        await stop_job(session, each, at)
+    return active[0]
 
 
 async def job_of_interaction(session: AsyncSession, interaction_id: int) -> Job | None:

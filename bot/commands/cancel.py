@@ -11,7 +11,7 @@ from bot.cancellation import cancel, the_only_job
 from bot.replies import reply
 from bot.views.cancel_button import CancelButton
 from storage.contract import JobKind
-from storage.jobs import active_jobs
+from storage.jobs import active_requests
 from storage.models import model_of
 from storage.schema import WAITING, Job, Model
 
@@ -39,7 +39,7 @@ async def cancel_command(interaction: Interaction, job: str | None = None) -> No
 @cancel_command.autocomplete("job")
 async def complete_job(interaction: Interaction, typed: str) -> list[Choice[str]]:
     async with interaction.client.services.database.read() as session:
-        jobs = [(job, await model_of(session, job)) for job in await active_jobs(session, interaction.user.id)]
+        jobs = [(job, await model_of(session, job)) for job in await active_requests(session, interaction.user.id)]
     choices = [Choice(name=_label(job, model), value=job.id) for job, model in jobs]
     return [choice for choice in choices if typed.casefold() in choice.name.casefold()][:MAX_CHOICES]
 

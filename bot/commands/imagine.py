@@ -10,7 +10,7 @@ from discord.app_commands import Choice, Range
 from bot.imagining import Wish, imagine
 from bot.looks import NO_LOOK, looks_for
 from bot.prompts import fold
-from bot.text import cut
+from bot.text import SHAPES, cut
 from bot.views.imagine_form import ImagineButton
 from bot.views.picture_buttons import CoverMenu, PictureButton
 from storage.bases import Shape, shapes
@@ -23,19 +23,10 @@ if TYPE_CHECKING:
 
 MAX_CHOICES = 25
 CHOICE_CHARS = 100
-SHAPE_LABELS = {
-    Shape.SQUARE: "Square 1:1",
-    Shape.PORTRAIT: "Portrait 2:3",
-    Shape.LANDSCAPE: "Landscape 3:2",
-    Shape.UPRIGHT: "Upright photo 3:4",
-    Shape.PHOTO: "Photo 4:3",
-    Shape.PHONE: "Phone 9:16",
-    Shape.WIDE: "Wide 16:9",
-}
 
 
 def register(bot: "Dreambot") -> None:
-    offered = [Choice(name=SHAPE_LABELS[shape], value=shape.value) for shape in shapes(bot.services.base)]
+    offered = [Choice(name=SHAPES[shape], value=shape.value) for shape in shapes(bot.services.base)]
     command = app_commands.choices(size=offered)(draw)
     bot.tree.command(name="imagine", description="Draw a picture: one of your models anywhere, or anything else")(
         command

@@ -1,12 +1,11 @@
-"""`/settings`: what you allow."""
+"""`/settings`: what you allow, and what `/imagine` takes by itself."""
 
 from typing import TYPE_CHECKING
 
 import discord
 from discord import app_commands
 
-from bot.views.settings_card import DirectMessagesButton, render
-from storage.people import wants_direct_messages
+from bot.views.settings_card import DefaultsButton, DirectMessagesButton, ForgetButton, load
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -14,11 +13,9 @@ if TYPE_CHECKING:
 
 def register(bot: "Dreambot") -> None:
     bot.tree.add_command(settings)
-    bot.add_dynamic_items(DirectMessagesButton)
+    bot.add_dynamic_items(DirectMessagesButton, DefaultsButton, ForgetButton)
 
 
-@app_commands.command(description="Choose whether I may write to you directly")
+@app_commands.command(description="Choose what /imagine takes by itself, and whether I may write to you directly")
 async def settings(interaction: "discord.Interaction[Dreambot]") -> None:
-    async with interaction.client.services.database.read() as session:
-        allowed = await wants_direct_messages(session, interaction.user.id)
-    await interaction.response.send_message(view=render(direct_messages=allowed), ephemeral=True)
+    await interaction.response.send_message(view=await load(interaction), ephemeral=True)

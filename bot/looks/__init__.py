@@ -25,6 +25,10 @@ class NoPlaceForPrompt(UserError):
     """The words of a look do not say where the prompt goes."""
 
 
+class MayNotKeepLooks(UserError):
+    """Only those who keep the server's emoji keep its looks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Look:
     id: str

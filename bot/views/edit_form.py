@@ -12,6 +12,7 @@ from bot.looks import NO_LOOK, looks_for
 from bot.prompts import InvalidSeed, find_names, fold, tidy
 from bot.replies import pressed
 from bot.templates import MAX_TEMPLATE_CHARS
+from bot.text import SHAPES
 from storage.bases import Shape, shape_of, shapes
 from storage.contract import MAX_COUNT, MAX_PROMPT_CHARS, MAX_SEED, ImagineRequest
 from storage.errors import NotYourJob, PromptGone
@@ -46,7 +47,7 @@ class EditForm(Form, template=r"edit:(?P<job>[0-9a-f]{32})"):
         shape = shape_of(request.base, request.width, request.height)
         self.shape = ui.Select[Self](
             options=[
-                discord.SelectOption(label=each.title(), value=each, default=each is shape)
+                discord.SelectOption(label=SHAPES[each], value=each, default=each is shape)
                 for each in shapes(request.base)
             ],
             custom_id="shape",

@@ -1,32 +1,141 @@
-"""What a person may set for themselves, and the button that sets it."""
+"""What a person may set for themselves, the buttons that set it, and the form for what `/imagine` takes by itself."""
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import discord
 from discord import ui
 
+from bot.forms import Form
+from bot.looks import NO_LOOK, Look, looks_for
+from bot.prompts import read_negative
 from bot.replies import pressed
-from storage.people import set_direct_messages
+from bot.text import DEFAULTS_INTRODUCED, DIRECT_MESSAGES, NO_DEFAULTS, SHAPES, cut, plain, quote
+from storage.bases import Shape, shapes
+from storage.contract import MAX_COUNT, MAX_PROMPT_CHARS
+from storage.people import Defaults, defaults_of, set_defaults, set_direct_messages, wants_direct_messages
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
 
-WHEN = "When the channel where you asked is gone or closed to me, or a job outlasts its private reply,"
-SAYS = {
-    True: f"**Direct messages: on.** {WHEN} I send you what I made directly. For nothing else.",
-    False: f"**Direct messages: off.** {WHEN} what I made waits for you in `/jobs`.",
-}
+    Interaction = discord.Interaction[Dreambot]
+
 LABELS = {True: "Allow direct messages", False: "No direct messages"}
+MOST_LOOKS = 24
+"""With "none" as many as a menu holds."""
+OPTION_CHARS = 100
+VISIBLE, PRIVATE = "visible", "private"
 
 
-def render(*, direct_messages: bool) -> ui.LayoutView:
+async def load(interaction: "Interaction") -> ui.LayoutView:
+    """Return the card as the asker's rows stand."""
+    services = interaction.client.services
+    async with services.database.read() as session:
+        direct = await wants_direct_messages(session, interaction.user.id)
+        defaults = await defaults_of(session, interaction.user.id)
+        looks = await looks_for(session, services.base, interaction.guild_id)
+    return render(direct_messages=direct, defaults=defaults, looks=looks)
+
+
+def render(*, direct_messages: bool, defaults: Defaults, looks: Sequence[Look]) -> ui.LayoutView:
+    """`looks` are those that can be chosen here."""
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
-    card.add_item(ui.TextDisplay(f"### Your settings\n{SAYS[direct_messages]}"))
+    facts = list(_facts(defaults, looks))
+    usual = "\n".join(f"- {fact}" for fact in facts) or NO_DEFAULTS
+    card.add_item(ui.TextDisplay(f"### Your settings\n{DIRECT_MESSAGES[direct_messages]}"))
     card.add_item(ui.ActionRow(DirectMessagesButton(wanted=not direct_messages)))
+    card.add_item(ui.Separator())
+    card.add_item(ui.TextDisplay(f"{DEFAULTS_INTRODUCED}\n{usual}"))
+    card.add_item(ui.ActionRow(DefaultsButton(), *([ForgetButton()] if facts else [])))
     view = ui.LayoutView(timeout=None)
     view.add_item(card)
     return view
+
+
+def _facts(defaults: Defaults, looks: Sequence[Look]) -> Iterator[str]:
+    if defaults.count > 1:
+        yield f"{defaults.count} pictures at once"
+    if defaults.shape is not Shape.SQUARE:
+        yield SHAPES[defaults.shape]
+    if defaults.look is not None:
+        name = next((look.name for look in looks if look.id == defaults.look), None)
+        yield "a look of another server, which I leave out here" if name is None else f"the look {plain(name)}"
+    if defaults.negative_prompt:
+        yield f"without {quote(defaults.negative_prompt)}"
+    if defaults.private:
+        yield "for your eyes only"
+
+
+class DefaultsForm(Form, template=r"settings:defaults"):
+    def __init__(self, defaults: Defaults, looks: Sequence[Look], base: str) -> None:
+        super().__init__(title="What /imagine takes by itself", custom_id="settings:defaults")
+        self.count = ui.Select[Self](
+            options=[discord.SelectOption(label=str(n), default=n == defaults.count) for n in range(1, MAX_COUNT + 1)],
+            custom_id="count",
+        )
+        self.shape = ui.Select[Self](
+            options=[
+                discord.SelectOption(label=SHAPES[shape], value=shape, default=shape is defaults.shape)
+                for shape in shapes(base)
+            ],
+            custom_id="shape",
+        )
+        known = any(look.id == defaults.look for look in looks[:MOST_LOOKS])
+        self.look = ui.Select[Self](
+            options=[
+                discord.SelectOption(label="None", value=NO_LOOK, default=not known),
+                *(
+                    discord.SelectOption(
+                        label=cut(look.name, OPTION_CHARS), value=look.id, default=look.id == defaults.look
+                    )
+                    for look in looks[:MOST_LOOKS]
+                ),
+            ],
+            custom_id="look",
+        )
+        self.negative = ui.TextInput[Self](
+            required=False, default=defaults.negative_prompt or None, max_length=MAX_PROMPT_CHARS, custom_id="negative"
+        )
+        self.private = ui.Select[Self](
+            options=[
+                discord.SelectOption(label="Everybody in the channel", value=VISIBLE, default=not defaults.private),
+                discord.SelectOption(label="Only you", value=PRIVATE, default=defaults.private),
+            ],
+            custom_id="private",
+        )
+        self.add_item(ui.Label(text="Pictures at once", component=self.count))
+        if len(shapes(base)) > 1:
+            self.add_item(ui.Label(text="Shape", component=self.shape))
+        self.add_item(ui.Label(text="Look", component=self.look))
+        self.add_item(ui.Label(text="Keep out", component=self.negative))
+        self.add_item(ui.Label(text="Who sees the pictures", component=self.private))
+
+    @classmethod
+    async def of(cls, interaction: "Interaction") -> Self:
+        services = interaction.client.services
+        async with services.database.read() as session:
+            defaults = await defaults_of(session, interaction.user.id)
+            looks = await looks_for(session, services.base, interaction.guild_id)
+        return cls(defaults, looks, services.base)
+
+    @classmethod
+    async def reopen(cls, interaction: "Interaction", _match: re.Match[str]) -> Self:
+        return await cls.of(interaction)
+
+    @pressed
+    async def on_submit(self, interaction: "Interaction") -> None:
+        services, look = interaction.client.services, self.look.values[0]
+        wanted = Defaults(
+            count=int(self.count.values[0]),
+            shape=Shape(self.shape.values[0]) if self.shape.values else Shape.SQUARE,
+            look=None if look == NO_LOOK else look,
+            negative_prompt=read_negative(self.negative.value),
+            private=self.private.values[0] == PRIVATE,
+        )
+        async with services.database.write() as session:
+            await set_defaults(session, interaction.user.id, wanted, services.clock())
+        await interaction.response.edit_message(view=await load(interaction))
 
 
 class DirectMessagesButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:direct:(?P<wanted>on|off)"):
@@ -43,8 +152,45 @@ class DirectMessagesButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:d
         return cls(wanted=match["wanted"] == "on")
 
     @pressed
-    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+    async def callback(self, interaction: "Interaction") -> None:
         services = interaction.client.services
         async with services.database.write() as session:
             await set_direct_messages(session, interaction.user.id, self.wanted, services.clock())
-        await interaction.response.edit_message(view=render(direct_messages=self.wanted))
+        await interaction.response.edit_message(view=await load(interaction))
+
+
+class DefaultsButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:usual"):
+    """Open the form with the presser's own."""
+
+    def __init__(self) -> None:
+        super().__init__(ui.Button(label="Choose", custom_id="settings:usual"))
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], _match: re.Match[str], /
+    ) -> Self:
+        return cls()
+
+    @pressed
+    async def callback(self, interaction: "Interaction") -> None:
+        await (await DefaultsForm.of(interaction)).open(interaction)
+
+
+class ForgetButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:forget"):
+    """Go back to what everybody gets."""
+
+    def __init__(self) -> None:
+        super().__init__(ui.Button(label="As for everybody", custom_id="settings:forget"))
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], _match: re.Match[str], /
+    ) -> Self:
+        return cls()
+
+    @pressed
+    async def callback(self, interaction: "Interaction") -> None:
+        services = interaction.client.services
+        async with services.database.write() as session:
+            await set_defaults(session, interaction.user.id, Defaults(), services.clock())
+        await interaction.response.edit_message(view=await load(interaction))

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.looks import Look, curated
 from bot.prompts import read_negative, tidy
-from bot.views import job_list, model_gallery, picture_card, settings_card
+from bot.views import job_list, look_gallery, model_gallery, picture_card, settings_card
 from bot.views.edit_form import EditForm
 from bot.views.imagine_form import ImagineForm
 from bot.views.job_list import PAGE_JOBS, Usage
+from bot.views.look_forms import AddForm, TryForm
 from bot.views.model_buttons import PageButton, Place, Scope
 from bot.views.model_gallery import PAGE_MODELS, Shown
 from bot.views.picture_card import MAX_GALLERY, Around
@@ -22,10 +24,12 @@ from bot.views.picture_details import Facts as Details
 from bot.views.picture_details import render as render_details
 from bot.views.rename_form import RenameForm
 from bot.views.report_form import ReportForm
+from storage.bases import Shape
 from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind, Variant
 from storage.errors import InvalidName
 from storage.history import Entry, Message
 from storage.names import MAX_CHARS, name_key, validate_name
+from storage.people import Defaults
 from storage.schema import DeliveryProblem, Image, Job, JobState, Model, ModelStatus
 from tests.bot.payloads import check_message, check_modal
 
@@ -201,7 +205,23 @@ def test_any_page_of_jobs(rows: list[Entry], alive: bool, data: st.DataObject) -
 
 @pytest.mark.parametrize("allowed", [True, False])
 async def test_the_settings(allowed: bool) -> None:
-    check_message(settings_card.render(direct_messages=allowed))
+    defaults = Defaults(count=4, shape=Shape.WIDE, look="royal", negative_prompt="`" * 1000, private=True)
+    looks = [*curated().values()]
+    check_message(settings_card.render(direct_messages=allowed, defaults=defaults, looks=looks))
+    check_modal(settings_card.DefaultsForm(defaults, looks, "sd-1.5"))
+
+
+@pytest.mark.parametrize("own", [0, 25])
+@pytest.mark.parametrize("page", range(8))
+async def test_every_page_of_looks(own: int, page: int) -> None:
+    servers = [
+        Look(id=f"{n:032x}", name="W" * 32, words="{prompt}" + "`" * 292, negative="x" * 300, of_server=True)
+        for n in range(own)
+    ]
+    rendered = look_gallery.render([*curated().values(), *servers], page, may_keep=True)
+    check_message(rendered.view)
+    check_modal(TryForm(servers[0] if servers else curated()["royal"]))
+    check_modal(AddForm())
 
 
 @given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), st.booleans(), st.data())
