@@ -20,7 +20,7 @@ import torch
 from benchmarks.main_job import BUNDLE, rounded
 from benchmarks.training import Bench, seconds, set_up
 from gpu_worker.engine.recipes import Recipe, choose_recipe
-from gpu_worker.engine.training import step_together
+from gpu_worker.engine.training import gradients
 from storage.contract import Quality, SubjectKind
 
 COMPANY = 3
@@ -35,8 +35,11 @@ class People:
         self.trainings = [bench.begin(model, recipe, seed) for seed in range(count)]
 
     def together(self, steps: int) -> None:
-        losses = [step_together(self.trainings) for _ in range(steps)]
-        torch.stack(losses[-1]).tolist()
+        for _ in range(steps):
+            losses = gradients(self.trainings)
+            for training in self.trainings:
+                training.descend()
+        torch.stack(losses).tolist()
 
     def solo(self, steps: int) -> None:
         for training in self.trainings:

@@ -3,8 +3,8 @@
 The engine lives in a process of its own, so that a hung kernel, exhausted memory or a crash takes no queue consumer
 along. It ends with its parent, since its standard input closes then. When it dies, the job whose step it was doing has
 failed; every other is given to the next engine, a training with its newest checkpoint, so that nobody pays for a
-neighbour's crash. Where the step was that of several pictures, each of them is drawn alone by the next engine: then it
-shows whose fault it was.
+neighbour's crash. Where the step was that of several, each of them goes on alone in the next engine: then it shows
+whose fault it was.
 """
 
 import asyncio
@@ -60,6 +60,7 @@ class _Work:
 def engine_command(settings: WorkerSettings) -> list[str]:
     command = [sys.executable, "-m", "gpu_worker.engine", "serve", "--base", settings.base_source]
     command += ["--device", settings.device, "--cache", str(settings.cache_dir.absolute())]
+    command += ["--training-slots", str(settings.training_slots)]
     return command + (["--threads", str(settings.threads)] if settings.threads else [])
 
 
@@ -268,7 +269,7 @@ class EngineProcess:
                 self._report(pipe.JobCancelled(job=job))
             else:
                 work.sent = False
-                if job in self._in_hand and isinstance(work.order, pipe.Imagine):
+                if job in self._in_hand:
                     work.order = work.order.model_copy(update={"alone": True})
 
 

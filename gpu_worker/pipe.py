@@ -31,6 +31,8 @@ class Train(Frame):
     """The newest checkpoint of an earlier attempt, already verified against its digest."""
     folder: Path
     """Where the engine writes everything of this job."""
+    alone: bool = False
+    """In no company: an engine has died over a step that it took in some."""
 
 
 class Imagine(Frame):

@@ -30,7 +30,7 @@ def main() -> None:
     try:
         match arguments.command:
             case "serve":
-                serve.serve(arguments.base, arguments.device, arguments.cache)
+                serve.serve(arguments.base, arguments.device, arguments.cache, arguments.training_slots)
             case "train":
                 alone.train_folder(arguments)
             case "generate":
@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="python -m gpu_worker.engine", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", parents=[shared], help="work on orders from stdin (the worker starts this)")
+    serving = commands.add_parser("serve", parents=[shared], help="work on orders from stdin (the worker starts this)")
+    serving.add_argument("--training-slots", type=int, default=1, help="how many people train at once (default: 1)")
 
     train = commands.add_parser("train", parents=[shared], help="learn a subject from a folder of photos")
     train.add_argument("--photos", type=Path, required=True, help=f"folder with {MIN_PHOTOS} to {MAX_PHOTOS} photos")

@@ -39,7 +39,7 @@ def train_folder(arguments: argparse.Namespace) -> None:
     )
     order = pipe.Train(request=request, photos=photos, folder=arguments.out)
     for report in train(Resident(load_base(arguments.base, arguments.device)), order, arguments.cache):
-        if report is not None:
+        if isinstance(report, pipe.Frame):
             _show(report)
 
 
@@ -70,7 +70,7 @@ def generate(arguments: argparse.Namespace) -> None:
         studio.hand_over(patient=not studio.has_steps)
 
 
-def _show(report: pipe.Report) -> None:
+def _show(report: pipe.Frame) -> None:
     """Print a report as a line of JSON."""
     sys.stdout.write(report.model_dump_json(exclude={"job"}) + "\n")
     sys.stdout.flush()

@@ -1,42 +1,30 @@
 """The engine's loop: it turns orders into reports, one small piece of work at a time.
 
-A piece is a denoising step of a batch of pictures or a training step; `turns.py` says which comes next. Orders are read
-between pieces, so cancelling takes effect at the next one.
+A piece is a denoising step of a batch of pictures or a training step of some people; `turns.py` says which comes next.
+Orders are read between pieces, so cancelling takes effect at the next one.
 """
 
 import logging
 import queue
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterRefused
 from gpu_worker.engine.memory import give_back, ran_out
 from gpu_worker.engine.photos import PhotoMissing
+from gpu_worker.engine.picture_tools import PictureMissing
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.studio import Studio
 from gpu_worker.engine.training import Diverged
-from gpu_worker.engine.training_job import Stopping, train
+from gpu_worker.engine.trainings import Trainings
 from gpu_worker.engine.turns import Floor
 from storage.contract import FailureReason
 
 log = logging.getLogger(__name__)
 
 ALIVE_SECONDS = 1.0
-
-Work = Generator[pipe.Report | None, None, None]
-
-
-@dataclass(eq=False)
-class Training:
-    id: str
-    person: str
-    work: Work
-    begun: bool = False
-    steps_done: int = 0
 
 
 class EngineLoop:
@@ -49,17 +37,15 @@ class EngineLoop:
         orders: "queue.SimpleQueue[pipe.Order | None]",
         send: Callable[[pipe.Frame], None],
     ) -> None:
-        self.model, self.cache, self.orders, self.send = model, cache, orders, send
+        self.model, self.orders, self.send = model, orders, send
         self.studio = Studio(model, send, self._fail)
-        self.trainings: list[Training] = []
-        self.trained: Counter[str] = Counter()
-        """Pieces of training that each person has had, while anybody wants any."""
+        self.trainings = Trainings(model, cache, send, self._fail)
         self.floor = Floor()
         self.last_sign: tuple[float, Sequence[str]] = 0.0, ()
 
     def run(self) -> None:
-        while self._take_orders(wait=not (self.trainings or self.studio.busy)):
-            pictures, trainings = self.studio.has_steps, bool(self.trainings)
+        while self._take_orders(wait=not (self.trainings.busy or self.studio.busy)):
+            pictures, trainings = self.studio.has_steps, self.trainings.busy
             self.studio.hand_over(patient=not (pictures or trainings))
             on_training = self.floor.training_is_next(pictures=pictures, trainings=trainings)
             began = time.monotonic()
@@ -86,7 +72,7 @@ class EngineLoop:
             if order is None:
                 return False
             if isinstance(order, pipe.Stop):
-                self._save_trainings()
+                self.trainings.save()
                 return False
             self._take(order)
             wait = False
@@ -94,8 +80,7 @@ class EngineLoop:
     def _take(self, order: pipe.Train | pipe.Imagine | pipe.Prefetch | pipe.Cancel) -> None:
         match order:
             case pipe.Train():
-                job = order.request.job
-                self.trainings.append(Training(job, order.request.person or job, train(self.model, order, self.cache)))
+                self.trainings.take(order)
             case pipe.Imagine():
                 self.studio.take(order)
             case pipe.Prefetch():
@@ -113,20 +98,7 @@ class EngineLoop:
         """Drop a job. One that is unknown, because it has just ended, is left at its own last report."""
         if self.studio.cancel(job_id):
             self.send(pipe.JobCancelled(job=job_id))
-        for job in [job for job in self.trainings if job.id == job_id]:
-            self.trainings.remove(job)
-            job.work.close()
-            self.send(pipe.JobCancelled(job=job.id, step=job.steps_done))
-
-    def _save_trainings(self) -> None:
-        for job in self.trainings:
-            try:
-                while report := job.work.throw(Stopping()):
-                    self.send(report)
-            except (Stopping, StopIteration):
-                log.info("job %s stopped at step %d", job.id, job.steps_done)
-            except Exception:
-                log.exception("job %s could not be saved", job.id)  # its last checkpoint stays
+        self.trainings.cancel(job_id)
 
     def _draw_on(self) -> None:
         if batch := self.studio.choose():
@@ -134,29 +106,9 @@ class EngineLoop:
             self.studio.draw(batch)
 
     def _train_on(self) -> None:
-        """Do the next piece of a training: of the one that has begun, else of the person who has had the least."""
-        job = min(self.trainings, key=lambda job: (not job.begun, self.trained[job.person]))
-        job.begun = True
-        self.trained[job.person] += 1
-        self._show_life([job.id])
-        try:
-            report = next(job.work)
-        except StopIteration:
-            self._forget(job)
-            return
-        except Exception as problem:  # noqa: BLE001 - the loop top: one job's failure must not end the others
-            self._forget(job)
-            self._fail(job.id, problem)
-            return
-        if report is not None:
-            if isinstance(report, pipe.Progress):
-                job.steps_done = report.step
-            self.send(report)
-
-    def _forget(self, job: Training) -> None:
-        self.trainings.remove(job)
-        if not self.trainings:
-            self.trained.clear()
+        company = self.trainings.choose()
+        self._show_life([job.id for job in company])
+        self.trainings.go_on(company)
 
     def _fail(self, job: str, problem: Exception) -> None:
         reason = failure_reason(problem)
@@ -176,5 +128,7 @@ def failure_reason(problem: Exception) -> FailureReason:
             return FailureReason.MODEL_CORRUPT
         case PhotoMissing():
             return FailureReason.PHOTOS_MISSING
+        case PictureMissing():
+            return FailureReason.PICTURE_MISSING
         case _:
             return FailureReason.ENGINE_DIED

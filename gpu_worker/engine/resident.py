@@ -42,7 +42,7 @@ class Resident:
         self._held: Counter[int] = Counter()
         self._count = slots
         self.together = together
-        """Trainings that share a bank, and so can take their steps together; the loop lets one go on at a time."""
+        """How many people train at once; trainings of one rank share a bank, and so can take their steps together."""
         self._training: list[Bank] = []
         self.serving = self._empty_bank(SERVING_RANK)
 

@@ -1,4 +1,4 @@
-"""How many pictures go through the networks together: what fits is found out by trying."""
+"""How many pictures or trainings go through the networks together: what fits is found out by trying."""
 
 import logging
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Room:
         return False
 
     def _shrink(self) -> None:
-        log.warning("%d pictures do not fit into the memory together", self.most)
+        log.warning("%d do not fit into the memory together", self.most)
         self._worked = 0
         self.thrifty = self.most == 1
         self.most = max(self.most // 2, 1)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
 
 
-def serve(base: str, device: str, cache: Path) -> None:
+def serve(base: str, device: str, cache: Path, together: int) -> None:
     """Load the base, say that it is ready, and work until told to stop or the parent is gone."""
     _die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):  # a service manager's reach us as well; the parent decides
@@ -35,7 +35,7 @@ def serve(base: str, device: str, cache: Path) -> None:
         reports.write(pipe.encode(frame))
 
     orders: queue.SimpleQueue[pipe.Order | None] = queue.SimpleQueue()
-    model = Resident(load_base(base, device))
+    model = Resident(load_base(base, device), together=together)
     stdin = os.fdopen(os.dup(0), "rb", buffering=0)  # raw, for a buffer would be locked by the reading thread at exit
     threading.Thread(target=read_orders, args=(stdin, orders), name="orders", daemon=True).start()
     send(pipe.Ready(device=str(model.base.device), base_digest=model.base.digest, resolution=model.base.resolution))

@@ -162,10 +162,12 @@ class DreamBooth:
 
     def step(self) -> Tensor:
         """Do one optimiser step and return its loss, still on the device."""
-        return step_together([self])[0]
+        (loss,) = gradients([self])
+        self.descend()
+        return loss
 
     def descend(self) -> None:
-        """Go down the gradient that the step's backward pass has left."""
+        """End a step: go down the gradient that `gradients` has left."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self.rate * rate_at(self.position, self.recipe)
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.gradient_clip)
@@ -379,12 +381,12 @@ def alike(one: DreamBooth, other: DreamBooth) -> bool:
     return one.bank is other.bank and shapes[0] == shapes[1] and one.plan == other.plan
 
 
-def step_together(trainings: Sequence[DreamBooth]) -> list[Tensor]:
-    """Do one optimiser step of each of some trainings that are `alike`, in one forward and backward pass.
+def gradients(trainings: Sequence[DreamBooth]) -> list[Tensor]:
+    """Do the forward and backward pass of the next step of each of some trainings that are `alike`, all at once.
 
-    Each keeps its own learning rate, clipping, moments and step count, and may stand anywhere in its own course: it
-    learns what it would learn alone, within rounding. Returns the losses, still on the device. Raises ValueError when
-    they are not alike.
+    Each ends its step by itself (`descend`), with its own learning rate, clipping, moments and step count, and may
+    stand anywhere in its own course: it learns what it would learn alone, within rounding. Returns the losses, still on
+    the device. Raises ValueError when they are not alike; whatever is raised leaves no gradients.
     """
     first = trainings[0]
     if not all(alike(first, other) for other in trainings[1:]):
@@ -392,14 +394,17 @@ def step_together(trainings: Sequence[DreamBooth]) -> list[Tensor]:
     base, slots = first.model.base, [training.slot for training in trainings]
     rows = [training.rows() for training in trainings]
     total = [torch.zeros((), device=base.device) for _ in trainings]
-    with first.model.slots.use(first.bank, slots), base.recomputing(first.plan.recompute):
-        for parts in zip(*(each.chunk(first.plan.passes) for each in rows), strict=True):
-            losses = losses_of(trainings, parts)
-            torch.autograd.backward(losses)
-            for place, loss in enumerate(losses):
-                total[place] += loss.detach()
-    for training in trainings:
-        training.descend()
+    try:
+        with first.model.slots.use(first.bank, slots), base.recomputing(first.plan.recompute):
+            for parts in zip(*(each.chunk(first.plan.passes) for each in rows), strict=True):
+                losses = losses_of(trainings, parts)
+                torch.autograd.backward(losses)
+                for place, loss in enumerate(losses):
+                    total[place] += loss.detach()
+    except BaseException:
+        for training in trainings:
+            training.optimizer.zero_grad(set_to_none=True)
+        raise
     return total
 
 

@@ -1,7 +1,7 @@
 """The course of one training job, from photos to a published model, as a generator of reports.
 
-It yields a report for the worker, or None, wherever the engine may turn to something else. Throwing `Stopping` into it
-makes it write a last checkpoint and end; closing it just ends it.
+It yields a report for the worker, or None or a step that is `Due` wherever the engine may turn to something else.
+Throwing `Stopping` into it makes it write a last checkpoint and end; closing it just ends it.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,7 +42,7 @@ from storage.faults import reach
 
 log = logging.getLogger(__name__)
 
-Reports = Generator[pipe.Report | None, None, None]
+Reports = Generator["pipe.Report | Due | None", None, None]
 
 READ_EVERY = 5
 """Steps between two readings of the losses: each reading waits for the device."""
@@ -52,6 +52,28 @@ SHOWN = 4
 
 class Stopping(Exception):
     """The engine is asked to end: save what there is."""
+
+
+@dataclass(eq=False)
+class Due:
+    """A step that a training stands before, and which it takes as soon as it goes on.
+
+    Whoever runs several trainings may have the gradients of some made in one pass beforehand, and leaves the loss here.
+    """
+
+    trainer: DreamBooth
+    loss: Tensor | None = None
+    seconds: float = 0.0
+    """What that pass took."""
+
+    def take(self) -> Tensor:
+        began = time.monotonic()
+        if self.loss is None:
+            self.loss = self.trainer.step()
+        else:
+            self.trainer.descend()
+        self.seconds += time.monotonic() - began
+        return self.loss
 
 
 def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
@@ -180,17 +202,17 @@ def _steps(model: Resident, course: Course, trainer: DreamBooth) -> Reports:
             return
         if course.save_is_due:
             yield save(course, trainer)
-        pace.begin()
-        course.unread.append(trainer.step())
-        pace.end()
+        due = Due(trainer)
+        yield due
+        course.unread.append(due.take())
+        pace.note(due.seconds)
         reach("training.stepped")
-        yield _tell_step(course, trainer, pace)
+        if not trainer.position % READ_EVERY or trainer.position == steps:
+            yield _tell_step(course, trainer, pace)
 
 
-def _tell_step(course: Course, trainer: DreamBooth, pace: "Pace") -> pipe.Progress | None:
+def _tell_step(course: Course, trainer: DreamBooth, pace: "Pace") -> pipe.Progress:
     step, steps = trainer.position, course.recipe.steps
-    if step % READ_EVERY and step != steps:
-        return None
     course.read_losses(trainer)
     recent = course.losses[-READ_EVERY:]
     return pipe.Progress(
@@ -270,14 +292,9 @@ class Pace:
     """A running mean of the time that one step takes, without what the engine does in between."""
 
     def __init__(self) -> None:
-        self._began = 0.0
         self._mean: float | None = None
 
-    def begin(self) -> None:
-        self._began = time.monotonic()
-
-    def end(self) -> None:
-        took = time.monotonic() - self._began
+    def note(self, took: float) -> None:
         self._mean = took if self._mean is None else 0.9 * self._mean + 0.1 * took
 
     def seconds_for(self, steps: int) -> float:

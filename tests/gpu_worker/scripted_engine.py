@@ -95,10 +95,12 @@ class Engine:
             return
         if how == "crash once":
             how = "" if order.checkpoint else "crash"
+        in_company = how.startswith("company") and not order.alone
+        how = how.removeprefix("company ")
         self.say(pipe.Began(job=job, steps=steps))
         for step in range(done + 1, steps + 1):
             await asyncio.sleep(STEP_SECONDS)
-            self.say(pipe.Alive(job=job))
+            self.say(pipe.Alive(job=job, others=tuple(self.trainings.keys() - {job}) if in_company else ()))
             self.trainings[job] = order, step
             self.say(pipe.Progress(job=job, stage=Stage.TRAINING, step=step, steps=steps, loss=1 / step))
             if step % SAVE_EVERY == 0:

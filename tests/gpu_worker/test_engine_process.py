@@ -152,6 +152,16 @@ async def test_of_a_batch_that_kills_the_engine_only_the_guilty_picture_fails(
     assert max(began) <= 3
 
 
+async def test_of_trainings_in_company_only_the_guilty_one_fails(engine: EngineProcess, tmp_path: Path) -> None:
+    orders = [order(Path(mkdtemp(dir=tmp_path)), class_noun=how, steps=12) for how in ("company", "company crash")]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(collect(engine, each)) for each in orders]
+    innocent, guilty = (task.result() for task in tasks)
+    assert isinstance(innocent[-1], TrainingDone)
+    assert isinstance(guilty[-1], JobFailed)
+    assert sum(report.op == "began" for report in guilty) == 2
+
+
 async def test_a_bystander_that_was_cancelled_in_a_hanging_engine_does_not_begin_again(tmp_path: Path) -> None:
     engine = EngineProcess(SCRIPTED_ENGINE, step_seconds=2)
     folders = [tmp_path / "hanging", tmp_path / "bystander"]

@@ -1,11 +1,8 @@
 """The engine's loop on a real, tiny model: orders in, reports out, one small piece of work at a time."""
 
-import queue
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TypeVar
 
 import pytest
 import torch
@@ -18,95 +15,14 @@ from gpu_worker.engine.loop import EngineLoop, failure_reason
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.training import Diverged, DreamBooth
 from gpu_worker.engine.turns import TRAINING_FLOOR
-from storage.contract import (
-    Adapter,
-    FailureReason,
-    ImagineRequest,
-    Quality,
-    Stage,
-    SubjectKind,
-    TrainingOptions,
-    TrainRequest,
-)
-
-
-class Desk:
-    """The parent's side: orders may be given beforehand, or in answer to a report."""
-
-    def __init__(self, model: Resident, folder: Path, photos: tuple[Path, ...]) -> None:
-        self.folder, self.photos = folder, photos
-        self.orders: queue.SimpleQueue[pipe.Order | None] = queue.SimpleQueue()
-        self.reports: list[pipe.Frame] = []
-        self.signs_of_life = 0
-        self.answers: list[tuple[type[pipe.Frame], pipe.Order | None]] = []
-        self.last: pipe.Train | None = None
-        self.loop = EngineLoop(model, folder / "cache", self.orders, self.hear)
-
-    def hear(self, report: pipe.Frame) -> None:
-        if isinstance(report, pipe.Alive):
-            self.signs_of_life += 1
-            return
-        self.reports.append(report)
-        if isinstance(report, pipe.LAST) and self.last and report.job == self.last.request.job:
-            self.orders.put(None)
-        for kind, order in list(self.answers):
-            if isinstance(report, kind):
-                self.answers.remove((kind, order))
-                self.orders.put(order)
-
-    def run(self, *orders: pipe.Order, end_with: pipe.Train | None = None) -> list[pipe.Frame]:
-        """Work on `orders` until one ends the loop, or until `end_with` has come to its end."""
-        self.last = end_with
-        for order in orders:
-            self.orders.put(order)
-        self.loop.run()
-        return self.reports
-
-    def training(self, *, steps: int = 10, checkpoint: Path | None = None, job: str = "") -> pipe.Train:
-        job = job or uuid.uuid4().hex
-        request = TrainRequest(
-            job=job,
-            attempt=1,
-            model=job,
-            base="tiny",
-            identifier="sks",
-            class_noun="dog",
-            subject_kind=SubjectKind.PET,
-            quality=Quality.FAST,
-            photos=tuple(f"photos/{job}/{n}.png" for n in range(len(self.photos))),
-            options=TrainingOptions(steps=steps, rank=2, batch_size=2, class_images=3),
-            seed=3,
-        )
-        (self.folder / job).mkdir(exist_ok=True)
-        return pipe.Train(request=request, photos=self.photos, checkpoint=checkpoint, folder=self.folder / job)
-
-    def picture(self, adapter: Path | None = None, digest: str = "", *, count: int = 1) -> pipe.Imagine:
-        job = uuid.uuid4().hex
-        (self.folder / job).mkdir()
-        request = ImagineRequest(
-            job=job,
-            attempt=1,
-            base="tiny",
-            prompt="sks dog on the moon",
-            adapter=Adapter(model=job, key="models/a/b", digest=digest) if adapter else None,
-            count=count,
-            seed=2**32 - 1,
-            steps=3,
-        )
-        return pipe.Imagine(request=request, adapter=adapter, folder=self.folder / job)
+from storage.contract import FailureReason, Stage
+from tests.gpu_worker.engine.desk import Desk, of_kind
 
 
 @pytest.fixture
 def desk(model: Resident, tmp_path: Path, photos: tuple[Path, ...]) -> Iterator[Desk]:
     yield Desk(model, tmp_path, photos)
     assert model.slots.current is None
-
-
-T = TypeVar("T")
-
-
-def of_kind(reports: list[pipe.Frame], kind: type[T]) -> list[T]:
-    return [report for report in reports if isinstance(report, kind)]
 
 
 def test_a_training_from_photos_to_a_picture_with_the_result(desk: Desk) -> None:
@@ -137,7 +53,7 @@ def test_a_training_from_photos_to_a_picture_with_the_result(desk: Desk) -> None
 def test_class_images_are_drawn_once_for_everybody(desk: Desk) -> None:
     first, second = desk.training(), desk.training()
     desk.answers = [(pipe.TrainingDone, second)]
-    desk.run(first, end_with=second)
+    desk.run(first, end_with=[second])
     drew = {report.job for report in of_kind(desk.reports, pipe.Progress) if report.stage is Stage.CLASS_IMAGES}
     assert drew == {first.request.job}
     drawn = sorted(path.name for path in desk.folder.glob("cache/class-images/*/*/32/*.png"))
@@ -183,7 +99,7 @@ def test_a_picture_that_comes_while_training_runs_starts_within_one_step(
         return plain_step(self)
 
     monkeypatch.setattr(DreamBooth, "step", step)
-    desk.run(training, end_with=training)
+    desk.run(training, end_with=[training])
     assert steps_before == [5]
     assert len(of_kind(desk.reports, pipe.ImaginingDone)) == 1
 
@@ -221,7 +137,7 @@ def test_training_keeps_its_floor_however_many_pictures_wait(desk: Desk, monkeyp
 
 def test_a_model_that_was_fetched_ahead_needs_no_file(desk: Desk, model: Resident) -> None:
     training = desk.training()
-    done = of_kind(desk.run(training, end_with=training), pipe.TrainingDone)[0]
+    done = of_kind(desk.run(training, end_with=[training]), pipe.TrainingDone)[0]
     digest = file_digest(done.adapter)
     picture = desk.picture(done.adapter, digest)
     bad = pipe.Prefetch(adapter=done.download, digest=digest)  # another file than the digest says
@@ -281,7 +197,7 @@ def test_one_jobs_failure_is_its_own(desk: Desk, tmp_path: Path) -> None:
     bad.write_bytes(b"nothing")
     corrupt, gone, fine = desk.picture(bad, "0" * 64), desk.picture(tmp_path / "gone", "0" * 64), desk.picture()
     desk.answers = [(pipe.ImaginingDone, broken)]
-    reports = desk.run(corrupt, gone, fine, end_with=broken)
+    reports = desk.run(corrupt, gone, fine, end_with=[broken])
     failed = {report.job: report.reason for report in of_kind(reports, pipe.JobFailed)}
     assert failed[corrupt.request.job] is failed[gone.request.job] is FailureReason.MODEL_CORRUPT
     assert of_kind(reports, pipe.ImaginingDone)[0].job == fine.request.job

@@ -1,5 +1,6 @@
 """A training that is killed, stopped, out of memory, out of disk or diverging: what it loses and what it keeps."""
 
+import contextlib
 import resource
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -57,6 +58,10 @@ BRANCHES = {
 }
 
 
+class Died(BaseException):
+    """The engine's process is gone."""
+
+
 class House:
     """Trains the same subject again and again on one model, and counts the steps that were run."""
 
@@ -64,6 +69,7 @@ class House:
         self.model, self.folder, self.photos = model, folder, photos
         self.cache = folder / "cache"
         self.steps_run = 0
+        self.dies_after = -1
 
     def order(self, checkpoint: Path | None = None) -> pipe.Train:
         request = TrainRequest(
@@ -93,12 +99,11 @@ class House:
 
     def run_until_step(self, step: int, checkpoint: Path | None = None) -> Path | None:
         """Die right after the step, and return the last checkpoint that was reported."""
-        work, last, target = self.work(checkpoint), checkpoint, self.steps_run + step
-        for report in work:
-            last = report.path if isinstance(report, pipe.Checkpointed) else last
-            if self.steps_run == target:
-                break
-        work.close()
+        self.dies_after, last = self.steps_run + step, checkpoint
+        with contextlib.suppress(Died):
+            for report in self.work(checkpoint):
+                last = report.path if isinstance(report, pipe.Checkpointed) else last
+        self.dies_after = -1
         return last
 
 
@@ -112,7 +117,10 @@ def house(
 
     def counted(self: DreamBooth) -> torch.Tensor:
         house.steps_run += 1
-        return plain_step(self)
+        loss = plain_step(self)
+        if house.steps_run == house.dies_after:
+            raise Died
+        return loss
 
     clock = SimpleNamespace(monotonic=lambda: float(house.steps_run))
     monkeypatch.setattr(DreamBooth, "step", counted)

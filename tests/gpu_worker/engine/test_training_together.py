@@ -10,7 +10,7 @@ from torch import Tensor
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Sampler
-from gpu_worker.engine.training import SMALL, DreamBooth, Examples, Latents, alike, step_together
+from gpu_worker.engine.training import SMALL, DreamBooth, Examples, Latents, alike, gradients
 
 STEPS = 6
 TOGETHER = 4
@@ -83,7 +83,9 @@ def test_everybody_learns_what_they_would_learn_alone(begin: Begin, small: bool)
     for step in range(STEPS):
         company = [training for training, join in zip(together, JOINS, strict=True) if join <= step]
         assert all(alike(company[0], other) for other in company)
-        losses = step_together(company)
+        losses = gradients(company)
+        for training in company:
+            training.descend()
         assert len({float(loss) for loss in losses}) == len(company)
 
     for training, wanted, join in zip(together, expected, JOINS, strict=True):
@@ -102,7 +104,7 @@ def test_only_trainings_of_one_shape_go_together(begin: Begin) -> None:
     other = begin(3, replace(RECIPE, batch_size=1))
     assert not alike(first, other)
     with pytest.raises(ValueError, match="cannot take a step together"):
-        step_together([first, other])
+        gradients([first, other])
     without_prior = begin(4, replace(RECIPE, prior_weight=0.0))
     assert not alike(first, without_prior)
 
