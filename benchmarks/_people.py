@@ -196,7 +196,7 @@ class Peer:
             ).images
         paths = [self.folder / f"{uuid.uuid4().hex}.png" for _ in images]
         for path, image in zip(paths, images, strict=True):
-            for_display(self.base, image, None, None).save(path)
+            for_display(image).save(path)
         return paths
 
 

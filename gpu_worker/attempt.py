@@ -120,7 +120,7 @@ class Attempt:
 
     async def _fetch(self, request: Request, folder: Path) -> Train | Imagine:
         if isinstance(request, ImagineRequest):
-            return await transfer.fetch_imagining(self._station.shelf, request, folder)
+            return await transfer.fetch_imagining(self._station.shelf, self._station.blobs, request, folder)
         await self._station.class_images.fetch(request)
         return await transfer.fetch_training(self._station.blobs, request, folder)
 

@@ -39,6 +39,10 @@ class Imagine(Frame):
     op: Literal["imagine"] = "imagine"
     request: ImagineRequest
     adapter: Path | None = None
+    subjects: tuple[Path, ...] = ()
+    """The adapters of the request's subjects."""
+    source: Path | None = None
+    mask: Path | None = None
     folder: Path
     alone: bool = False
     """In no company: an engine has died over a batch that it was in."""

@@ -69,18 +69,46 @@ async def fetch_training(blobs: Blobs, request: TrainRequest, folder: Path) -> T
     return Train(request=request, photos=tuple(photos), checkpoint=checkpoint, folder=_engine_folder(folder))
 
 
-async def fetch_imagining(shelf: Shelf, request: ImagineRequest, folder: Path) -> Imagine:
-    """Bring the model's adapter; raises `CannotFetch`."""
+async def fetch_imagining(shelf: Shelf, blobs: Blobs, request: ImagineRequest, folder: Path) -> Imagine:
+    """Bring the models' adapters and the picture to work on; raises `CannotFetch`."""
     adapter = None
     if request.adapter is not None:
-        adapter = folder / "adapter.safetensors"
-        try:
-            digest = await shelf.bring(request.adapter, adapter)
-        except BlobMissing as error:
-            raise CannotFetch(FailureReason.MODEL_MISSING, request.adapter.key) from error
-        if digest != request.adapter.digest:
-            raise CannotFetch(FailureReason.MODEL_CORRUPT, request.adapter.key)
-    return Imagine(request=request, adapter=adapter, folder=_engine_folder(folder))
+        adapter = await _fetch_adapter(shelf, request.adapter, folder / "adapter.safetensors")
+    subjects = [
+        await _fetch_adapter(shelf, subject.adapter, folder / f"subject-{place}.safetensors")
+        for place, subject in enumerate(request.subjects)
+    ]
+    source = mask = None
+    if request.source is not None:
+        source = await _fetch_picture(blobs, request.source.key, folder / "source")
+    if request.source is not None and request.source.mask is not None:
+        mask = await _fetch_picture(blobs, request.source.mask, folder / "mask")
+    return Imagine(
+        request=request,
+        adapter=adapter,
+        subjects=tuple(subjects),
+        source=source,
+        mask=mask,
+        folder=_engine_folder(folder),
+    )
+
+
+async def _fetch_adapter(shelf: Shelf, adapter: Adapter, path: Path) -> Path:
+    try:
+        digest = await shelf.bring(adapter, path)
+    except BlobMissing as error:
+        raise CannotFetch(FailureReason.MODEL_MISSING, adapter.key) from error
+    if digest != adapter.digest:
+        raise CannotFetch(FailureReason.MODEL_CORRUPT, adapter.key)
+    return path
+
+
+async def _fetch_picture(blobs: Blobs, key: BlobKey, path: Path) -> Path:
+    try:
+        await blobs.get_file(key, path)
+    except BlobMissing as error:
+        raise CannotFetch(FailureReason.PICTURE_MISSING, key) from error
+    return path
 
 
 async def store_sample(blobs: Blobs, request: Request, report: Sampled) -> BlobKey:

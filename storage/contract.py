@@ -7,14 +7,25 @@ ids alone: the request itself waits under `request_key`, so that nothing persona
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    TypeAdapter,
+    model_serializer,
+    model_validator,
+)
 
 VERSION: Final = 1
 
 MIN_PHOTOS, MAX_PHOTOS = 3, 10
 MAX_COUNT = 4
+MAX_SUBJECTS = 2
+"""In one picture."""
 MAX_PROMPT_CHARS = 1000
 MAX_CLASS_PROMPT_CHARS = 150
 MAX_SEED = 2**32 - 1
@@ -63,6 +74,8 @@ class FailureReason(StrEnum):
     PHOTOS_MISSING = "photos_missing"
     MODEL_MISSING = "model_missing"
     MODEL_CORRUPT = "model_corrupt"
+    PICTURE_MISSING = "picture_missing"
+    """The picture that was to be worked on, or its mask, is gone or cannot be read."""
     OUT_OF_MEMORY = "out_of_memory"
     DIVERGED = "diverged"
     UNSAFE = "unsafe"
@@ -149,6 +162,48 @@ class Adapter(Part):
     digest: Digest
 
 
+class Subject(Part):
+    """One of two who stand side by side."""
+
+    adapter: Adapter
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
+    """What would be asked for if it were alone in the picture."""
+
+
+class Tool(StrEnum):
+    """What becomes of a picture that a request brings along."""
+
+    VARY = "vary"
+    """Another one like it: image-to-image."""
+    UPSCALE = "upscale"
+    """The same with twice the width and height, and finer."""
+    INPAINT = "inpaint"
+    """What a mask shows is drawn anew."""
+    OUTPAINT = "outpaint"
+    """The request's width and height are those of a larger canvas, and the rest of it is drawn."""
+
+
+SUBTLE, STRONG, UPSCALED = 0.35, 0.7, 0.3
+"""Strengths: of two ways to vary, and of upscaling."""
+
+
+class Source(Part):
+    """A picture to work on."""
+
+    tool: Tool
+    key: BlobKey
+    mask: BlobKey | None = None
+    """As large as the picture, or of its aspect; white is drawn anew, black stays."""
+    strength: float = Field(default=1.0, gt=0, le=1)
+    """How much noise the picture begins with: 1 keeps nothing of what is drawn anew."""
+
+    @model_validator(mode="after")
+    def _one_mask_for_inpainting(self) -> Self:
+        if (self.mask is not None) != (self.tool is Tool.INPAINT):
+            raise ValueError(f"{self.tool} with{'out' if self.mask is None else ''} a mask")
+        return self
+
+
 class ImagineRequest(Message):
     kind: Literal[JobKind.IMAGINE] = JobKind.IMAGINE
     job: Id
@@ -159,12 +214,33 @@ class ImagineRequest(Message):
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
     negative_prompt: str = Field(default="", max_length=MAX_PROMPT_CHARS)
     adapter: Adapter | None = None
+    subjects: tuple[Subject, ...] = Field(default=(), max_length=MAX_SUBJECTS)
+    """From left to right, in place of `adapter`; none where the picture is of one or of nobody."""
+    source: Source | None = None
     count: int = Field(default=1, ge=1, le=MAX_COUNT)
     seed: Seed
     steps: int | None = Field(default=None, ge=1, le=150)
     guidance_scale: float | None = Field(default=None, ge=1, le=30)
     width: int | None = Field(default=None, ge=64, le=2048, multiple_of=8)
     height: int | None = Field(default=None, ge=64, le=2048, multiple_of=8)
+
+    @model_validator(mode="after")
+    def _subjects_stand_in_for_the_adapter(self) -> Self:
+        if self.subjects and (self.adapter is not None or len(self.subjects) < 2):
+            raise ValueError("there are either an adapter or two subjects or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _outpainting_has_a_canvas(self) -> Self:
+        if self.source is not None and self.source.tool is Tool.OUTPAINT and not (self.width and self.height):
+            raise ValueError("outpainting needs a width and a height")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_older_workers_know_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is newer than version 1's first form and not made use of: older workers refuse the field."""
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if value or name not in {"subjects", "source"}}
 
 
 Request = Annotated[TrainRequest | ImagineRequest, Field(discriminator="kind")]

@@ -9,20 +9,20 @@ from PIL import Image
 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterRefused
-from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.photos import to_image
+from gpu_worker.engine.picture_tools import Sheet, sheet_for
 from gpu_worker.engine.provenance import save_picture
 from gpu_worker.engine.recipes import default_sampler
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.sampling import PictureOrder, Row, Sampler, decode, start
-from gpu_worker.engine.sizes import drawing_size, for_display
+from gpu_worker.engine.sampling import PictureOrder, Row, Sampler, decode, plan_of, start, windows_of
+from gpu_worker.engine.texts import Saying
 from gpu_worker.engine.turns import Turn
-from storage.contract import MAX_SEED, ImagineRequest
+from storage.contract import MAX_SEED
 from storage.faults import reach
 
 
 class Imagining:
-    """Draws the pictures of an order into its folder, with seeds seed, seed + 1, ..."""
+    """Draws the pictures of an order into its folder, with seeds seed, seed + 1, ... Raises `PictureMissing`."""
 
     def __init__(self, model: Resident, order: pipe.Imagine) -> None:
         self.model, self.order, self.request = model, order, order.request
@@ -30,13 +30,14 @@ class Imagining:
         self.sampler = Sampler(
             steps=self.request.steps or usual.steps, guidance_scale=self.request.guidance_scale or usual.guidance_scale
         )
-        self.size = drawing_size(model.base, self.request.width, self.request.height)
+        self.sheet = sheet_for(model.base, self.request, order.source, order.mask)
         self.turns = [self._turn() for _ in range(self.request.count)]
         self.rows: list[Row] = []
         """The pictures in work, one for each turn; none before the job has begun."""
         self.files: list[Future[pipe.PictureFile]] = []
         """The pictures on their way to the disk."""
-        self._slot = 0
+        self._slots: list[int] = []
+        """Of its adapters, while it holds them."""
         self._began = 0.0
 
     @property
@@ -48,25 +49,28 @@ class Imagining:
         return bool(self.rows) and all(row.done for row in self.rows)
 
     def can_begin(self) -> bool:
-        """Tell whether there is a slot for the person's model."""
-        adapter = self.request.adapter
-        return adapter is None or self.model.has_room_for(adapter.digest)
+        """Tell whether there are slots for the people's models."""
+        return self.model.has_room_for(*(digest for _, digest in self._adapters()))
 
     def begin(self) -> pipe.Began:
-        """Put the person into a slot and get the pictures ready. Raises `AdapterRefused` and `NoFreeSlot`."""
-        self._slot = self._hold_slot()
+        """Put the people into slots and get the pictures ready. Raises `AdapterRefused` and `NoFreeSlot`."""
         self._began = time.monotonic()
-        orders = [_one_picture(self.request, self._slot, place) for place in range(self.request.count)]
-        self.rows = start(self.model, orders, self.sampler, self.size, self.model.serving, self.model.embed)
-        return pipe.Began(job=self.id, steps=self.sampler.steps)
+        for path, digest in self._adapters():
+            if path is None:
+                raise AdapterRefused("the order names an adapter but brings no file")
+            self._slots.append(self.model.hold(path, digest))
+        self.rows = start(
+            self.model, self._orders(), self.sampler, self.sheet.drawn, self.model.serving, self.model.embed
+        )
+        return pipe.Began(job=self.id, steps=len(self.rows[0].schedule))
 
     def finish(self, encoders: Executor) -> None:
-        """Decode what is drawn, and let it be written; the slot is free then."""
+        """Decode what is drawn, and let it be written; the slots are free then."""
         pixels = decode(self.model, self.rows)
         self.end()
         for place, (row, picture) in enumerate(zip(self.rows, pixels, strict=True)):
-            path, shown = self.order.folder / f"{place}.png", to_image(picture)
-            self.files.append(encoders.submit(_write, self.model.base, self.request, shown, row.order.seed, path))
+            path, drawn = self.order.folder / f"{place}.png", to_image(picture)
+            self.files.append(encoders.submit(_write, self.sheet, drawn, row.order.seed, path))
 
     def report(self) -> pipe.ImaginingDone:
         """Return the last report, waiting for the files. Raises OSError when they could not be written."""
@@ -74,34 +78,52 @@ class Imagining:
         return pipe.ImaginingDone(job=self.id, pictures=files, seconds=time.monotonic() - self._began)
 
     def end(self) -> None:
-        """Free the slot; of files, none is begun from now on."""
-        if self._slot:
-            self.model.let_go(self._slot)
-            self._slot = 0
+        """Free the slots; of files, none is begun from now on."""
+        while self._slots:
+            self.model.let_go(self._slots.pop())
 
     def _turn(self) -> Turn:
-        width, height = self.size
-        key: Hashable = self.size, self.sampler.guided, self.id if self.order.alone else None
-        cost = (1 + self.sampler.guided) * width * height / self.model.base.resolution**2
+        windows = windows_of(self.model.base, self.sheet.drawn, len(self.request.subjects) or 1)
+        height, width = windows[0].height, windows[0].width
+        key: Hashable = height, width, self.sampler.guided, self.id if self.order.alone else None
+        area = height * width * (self.model.base.pixels_per_latent / self.model.base.resolution) ** 2
         return Turn(
-            job=self.id, person=self.request.person or self.id, key=key, step_cost=cost, steps_left=self.sampler.steps
+            job=self.id,
+            person=self.request.person or self.id,
+            key=key,
+            step_cost=(1 + self.sampler.guided) * len(windows) * area,
+            steps_left=len(plan_of(self.model, self.sampler, self.sheet.strength)),
+            places=len(windows),
         )
 
-    def _hold_slot(self) -> int:
-        if self.request.adapter is None:
-            return 0
-        if self.order.adapter is None:
-            raise AdapterRefused("the order names an adapter but brings no file")
-        return self.model.hold(self.order.adapter, self.request.adapter.digest)
+    def _adapters(self) -> list[tuple[Path | None, str]]:
+        """Return files and digests of what it is drawn with."""
+        if self.request.adapter is not None:
+            return [(self.order.adapter, self.request.adapter.digest)]
+        files = self.order.subjects or (None,) * len(self.request.subjects)
+        return [(file, subject.adapter.digest) for file, subject in zip(files, self.request.subjects, strict=True)]
+
+    def _orders(self) -> list[PictureOrder]:
+        request = self.request
+        subjects = tuple(
+            Saying(subject.prompt, slot) for subject, slot in zip(request.subjects, self._slots, strict=False)
+        )
+        origin = self.sheet.origin(self.model.base)
+        return [
+            PictureOrder(
+                prompt=request.prompt,
+                negative_prompt=request.negative_prompt,
+                seed=(request.seed + place) % (MAX_SEED + 1),
+                slot=self._slots[0] if request.adapter is not None else 0,
+                subjects=subjects,
+                origin=origin,
+            )
+            for place in range(request.count)
+        ]
 
 
-def _one_picture(request: ImagineRequest, slot: int, place: int) -> PictureOrder:
-    seed = (request.seed + place) % (MAX_SEED + 1)
-    return PictureOrder(prompt=request.prompt, negative_prompt=request.negative_prompt, seed=seed, slot=slot)
-
-
-def _write(base: BaseModel, request: ImagineRequest, picture: Image.Image, seed: int, path: Path) -> pipe.PictureFile:
-    shown = for_display(base, picture, request.width, request.height)
+def _write(sheet: Sheet, drawn: Image.Image, seed: int, path: Path) -> pipe.PictureFile:
+    shown = sheet.finish(drawn)
     save_picture(shown, path)
     reach("picture.saved")
     return pipe.PictureFile(path=path, seed=seed, width=shown.width, height=shown.height)

@@ -12,6 +12,11 @@ from torch import Tensor
 from gpu_worker.engine.samplers import Schedule
 
 
+def steps_taken(steps: int, strength: float) -> int:
+    """Return how many of the steps, the last ones, are taken at a strength; one is in any case."""
+    return max(1, min(int(steps * strength), steps))
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Origin:
     latents: Tensor
@@ -20,10 +25,6 @@ class Origin:
     """The share of the steps that is taken; at 1 a masked picture is drawn from noise alone."""
     mask: Tensor | None = None
     """[1, h, w]: 1 where it is drawn anew, 0 where the picture stays."""
-
-    def skipped(self, steps: int) -> int:
-        """Return how many of the first steps are left out; one is taken in any case."""
-        return steps - max(1, min(int(steps * self.strength), steps))
 
     def begin(self, plan: Schedule, noise: Tensor) -> Tensor:
         """Return the latents from which the first step goes on, for noise [c, h, w]."""

@@ -96,7 +96,7 @@ class Publisher:
         return [to_image(picture) for picture in pixels]
 
     def _keep(self, name: str, seed: int, picture: Image.Image) -> pipe.PictureFile:
-        path, shown = self._course.order.folder / name, for_display(self._model.base, picture, None, None)
+        path, shown = self._course.order.folder / name, for_display(picture)
         save_picture(shown, path)
         return pipe.PictureFile(path=path, seed=seed, width=shown.width, height=shown.height)
 

@@ -73,9 +73,11 @@ class Resident:
     def let_go(self, slot: int) -> None:
         self._held[slot] -= 1
 
-    def has_room_for(self, digest: str) -> bool:
-        """Tell whether `hold` would find a slot."""
-        return digest in self.people or any(not self._held[slot] for slot in range(1, self._count + 1))
+    def has_room_for(self, *digests: str) -> bool:
+        """Tell whether `hold` would find a slot for each of these, one after the other."""
+        theirs = {self.people[digest] for digest in digests if digest in self.people}
+        free = [slot for slot in range(1, self._count + 1) if not self._held[slot] and slot not in theirs]
+        return len(set(digests)) - len(theirs) <= len(free)
 
     def prefetch(self, path: Path, digest: str) -> None:
         """Bring an adapter near that may soon be asked for: into memory, and into a slot if one is empty.

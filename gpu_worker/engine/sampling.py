@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
-from gpu_worker.engine.origins import Origin
+from gpu_worker.engine.origins import Origin, steps_taken
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.room import Room
 from gpu_worker.engine.samplers import SamplerFamily, Schedule, schedule, step
@@ -119,9 +119,7 @@ def start(
     for order in orders:
         prompts = [torch.stack([embeddings[saying] for saying in sides]) for sides in said[order]]
         windows = windows_of(model.base, size, len(order.voices))
-        plan = schedule(model.process, sampler.family, sampler.steps)
-        if order.origin is not None:
-            plan = schedule(model.process, sampler.family, sampler.steps, order.origin.skipped(len(plan)))
+        plan = plan_of(model, sampler, 1.0 if order.origin is None else order.origin.strength)
         noise = noise_of(model.base, order.seed, *size, count=1 + len(plan) * plan.noisy).to(model.base.device)
         rows.append(
             Row(
@@ -136,6 +134,12 @@ def start(
             )
         )
     return rows
+
+
+def plan_of(model: Resident, sampler: Sampler, strength: float = 1.0) -> Schedule:
+    """Return the steps of a picture that is begun at a strength from another; at 1 these are all."""
+    steps = len(schedule(model.process, sampler.family, sampler.steps))
+    return schedule(model.process, sampler.family, sampler.steps, steps - steps_taken(steps, strength))
 
 
 def windows_of(base: BaseModel, size: tuple[int, int], voices: int) -> tuple[Window, ...]:

@@ -42,7 +42,12 @@ class Studio:
         return bool(self.jobs)
 
     def take(self, order: pipe.Imagine) -> None:
-        job = self.jobs[order.request.job] = Imagining(self.model, order)
+        try:
+            job = Imagining(self.model, order)
+        except Exception as problem:  # noqa: BLE001 - one picture's failure must not end the others
+            self.fail(order.request.job, problem)
+            return
+        self.jobs[job.id] = job
         self.turns.join(job.turns)
 
     def cancel(self, job_id: str) -> bool:
@@ -66,7 +71,7 @@ class Studio:
         jobs = [self.jobs[job] for job in dict.fromkeys(turn.job for turn in batch)]
         try:
             moved = bool(batch) and self.room.attempt(lambda: self._advance(batch))
-        except Exception as problem:  # noqa: BLE001 - one picture's failure must not end the others
+        except Exception as problem:  # noqa: BLE001 - as above
             self._blame(jobs, problem)
             return
         if moved:
@@ -101,13 +106,15 @@ class Studio:
             self.send(job.begin())
             self.rows.update(zip(job.turns, job.rows, strict=True))
         except NoFreeSlot:
+            job.end()
             log.info("job %s waits for a slot", job.id)
         except Exception as problem:  # noqa: BLE001 - as above
             self._drop(job)
             self.fail(job.id, problem)
 
     def _advance(self, batch: Sequence[Turn]) -> None:
-        advance(self.model, [self.rows[turn] for turn in batch], thrifty=self.room.thrifty)
+        rows = [self.rows[turn] for turn in batch]
+        advance(self.model, rows, most=self.room.most, thrifty=self.room.thrifty)
 
     def _blame(self, jobs: Sequence[Imagining], problem: Exception) -> None:
         """Fail the job whose step broke; of several, let each go on alone, so that the guilty one is found."""

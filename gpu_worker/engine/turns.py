@@ -24,6 +24,8 @@ class Turn:
     """Only pictures of one key go through the networks together."""
     step_cost: float
     steps_left: int
+    places: int = 1
+    """How many places it takes in a batch."""
     begun: bool = False
     served_before: float = 0.0
     """What its person had been served when it came."""
@@ -47,10 +49,11 @@ class Turns:
             self.waiting.append(turn)
 
     def choose(self, most: int, ready: Callable[[Turn], bool] = lambda _: True) -> list[Turn]:
-        """Return whose next step comes, at most so many of one key and only such as are `ready`.
+        """Return whose next step comes, of one key, only such as are `ready`, and with at most so many places.
 
         The least served person's key is chosen. Its places go round the people, who get a second one when everybody has
-        had a first; what has begun keeps its place unless its person has several and another has none.
+        had a first; what has begun keeps its place unless its person has several and another has none. Who needs more
+        places than there are comes alone.
         """
         turns = [turn for turn in self.waiting if ready(turn)]
         if not turns:
@@ -69,7 +72,13 @@ class Turns:
         for turn in sorted((turn for turn in turns if turn.key == leader.key), key=urgency):
             places.append(((had[turn.person], not turn.begun, self.served[turn.person]), turn))
             had[turn.person] += 1
-        return [turn for _, turn in sorted(places, key=lambda place: place[0])[:most]]
+        chosen: list[Turn] = []
+        for _, turn in sorted(places, key=lambda place: place[0]):
+            most -= turn.places
+            if chosen and most < 0:
+                break
+            chosen.append(turn)
+        return chosen
 
     def serve(self, turns: Sequence[Turn]) -> None:
         """Note that these have had a step."""

@@ -5,13 +5,12 @@ from typing import TypeVar
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMScheduler, StableDiffusionPipeline
-from PIL import Image
 
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.samplers import SamplerFamily
 from gpu_worker.engine.sampling import PictureOrder, Row, Sampler, advance, decode, draw, noise_of, start
-from gpu_worker.engine.sizes import drawing_size, for_display
+from gpu_worker.engine.sizes import display_size, drawing_size
 from gpu_worker.engine.texts import Saying, TextCache
 from tests.gpu_worker.engine.test_slots import random_weights
 
@@ -193,4 +192,4 @@ def test_a_picture_has_the_size_that_was_asked_for(
     base: BaseModel, asked: tuple[int | None, int | None], drawn: tuple[int, int], shown: tuple[int, int]
 ) -> None:
     assert drawing_size(base, *asked) == drawn
-    assert for_display(base, Image.new("RGB", drawn), *asked).size == shown
+    assert display_size(drawn, *asked) == shown

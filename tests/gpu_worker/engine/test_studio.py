@@ -140,10 +140,10 @@ def test_a_slot_is_held_until_its_pictures_are_drawn(base: BaseModel, tmp_path: 
 def test_the_guilty_of_a_batch_fails_and_the_others_do_not(visitors: Visitors, monkeypatch: pytest.MonkeyPatch) -> None:
     orders = [visitors.order(0, steps=3), visitors.order(1, steps=3, seed=666), visitors.order(2, steps=3)]
 
-    def spoiled(model: Resident, rows: Sequence[Any], *, thrifty: bool) -> None:
+    def spoiled(model: Resident, rows: Sequence[Any], **how: Any) -> None:
         if any(row.order.seed == 666 and row.position == 1 for row in rows):
             raise ZeroDivisionError
-        advance(model, rows, thrifty=thrifty)
+        advance(model, rows, **how)
 
     monkeypatch.setattr("gpu_worker.engine.studio.advance", spoiled)
     visitors.take(*orders)

@@ -1,0 +1,153 @@
+"""What a request's pictures are drawn on: a blank sheet, or one with a picture on it that is to be worked on.
+
+Each tool comes down to three things: the sheet's size, what of the given picture lies on it, and what may change there.
+What may not change is put back at the end as it was, pixel for pixel, for the autoencoder gives nothing back unharmed.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.origins import Origin
+from gpu_worker.engine.photos import to_pixels
+from gpu_worker.engine.sizes import display_size, drawing_size, resized, whole
+from storage.contract import ImagineRequest, Source, Tool
+
+Size = tuple[int, int]
+
+ENLARGED = 2
+"""How many times as wide and high an upscaled picture is."""
+FEATHER = 1 / 64
+"""Of a mask's edge, as a share of the picture's shorter side: what is new goes over into what stays."""
+MARGIN = 1 / 16
+"""Of a picture on a larger canvas, as a share of its shorter side: so much of its edge is drawn anew with the rest."""
+
+
+class PictureMissing(Exception):
+    """The picture to be worked on, or its mask, cannot be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A blank one, but for what subclasses lay on it. Sizes are (width, height) in pixels."""
+
+    drawn: Size
+    """What the base draws."""
+    shown: Size
+    """What the person sees."""
+    strength: float = 1.0
+
+    def origin(self, _base: BaseModel) -> Origin | None:
+        return None
+
+    def finish(self, drawn: Image.Image) -> Image.Image:
+        """Return the picture as it is shown."""
+        return resized(drawn, self.shown)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reworked(Sheet):
+    laid: Callable[[Size], Image.Image]
+    """The picture on a sheet of some size."""
+    mask: Callable[[Size], Image.Image] | None = None
+    """What may change of it, in white; None where all may."""
+    enlarged: int = 1
+
+    def origin(self, base: BaseModel) -> Origin:
+        width, height = (side // self.enlarged for side in self.drawn)
+        latents, _ = base.encode_images(to_pixels(self.laid((width, height))).unsqueeze(0))
+        if self.enlarged > 1:
+            latents = F.interpolate(latents, scale_factor=self.enlarged, mode="bicubic")
+        if self.mask is None:
+            return Origin(latents=latents[0], strength=self.strength)
+        changing = to_pixels(self.mask(self.drawn))[:1] > 0  # [1, H, W]
+        mask = F.max_pool2d(changing.float(), base.pixels_per_latent).to(base.device)
+        return Origin(latents=latents[0], strength=self.strength, mask=mask)
+
+    def finish(self, drawn: Image.Image) -> Image.Image:
+        shown = super().finish(drawn)
+        if self.mask is None:
+            return shown
+        feather = ImageFilter.GaussianBlur(min(self.shown) * FEATHER)
+        return Image.composite(shown, self.laid(self.shown), self.mask(self.shown).filter(feather))
+
+
+def sheet_for(base: BaseModel, request: ImagineRequest, picture: Path | None, mask: Path | None) -> Sheet:
+    """Return what a request's pictures are drawn on. Raises `PictureMissing`."""
+    drawn = drawing_size(base, request.width, request.height, pair=bool(request.subjects))
+    shown = display_size(drawn, request.width, request.height)
+    source = request.source
+    if source is None:
+        return Sheet(drawn=drawn, shown=shown)
+    given = _opened(picture).convert("RGB")
+    match source.tool:
+        case Tool.VARY:
+            return Reworked(drawn=drawn, shown=shown, strength=source.strength, laid=_fitted(given))
+        case Tool.UPSCALE:
+            larger, largest = _times(drawn, ENLARGED), _times(shown, ENLARGED)
+            return Reworked(
+                drawn=larger, shown=largest, strength=source.strength, laid=_fitted(given), enlarged=ENLARGED
+            )
+        case Tool.INPAINT:
+            changing = _opened(mask).convert("L").point(lambda level: 255 * (level > 127))
+            changing = changing.resize(given.size, Image.Resampling.NEAREST)
+            return Reworked(
+                drawn=drawn, shown=shown, strength=source.strength, laid=_fitted(given), mask=_fitted(changing)
+            )
+        case Tool.OUTPAINT:
+            return _outpainted(base, source, given, shown)
+
+
+def _outpainted(base: BaseModel, source: Source, given: Image.Image, canvas: Size) -> Reworked:
+    """Lay the picture into the middle of a canvas, as large as both allow; there it is drawn at the base's own size."""
+    inner = ImageOps.contain(given, canvas).size
+    scale = math.sqrt(base.resolution**2 / (inner[0] * inner[1]))
+
+    def laid(size: Size) -> Image.Image:
+        sheet = ImageOps.fit(given, size).filter(ImageFilter.GaussianBlur(min(size) / 8))
+        middle = ImageOps.contain(given, size, Image.Resampling.LANCZOS)
+        sheet.paste(middle, _corner(size, middle.size))
+        return sheet
+
+    def changing(size: Size) -> Image.Image:
+        mask = Image.new("L", size, 255)
+        stays = ImageOps.contain(given, size).size
+        left, top = _corner(size, stays)
+        inset = round(min(stays) * MARGIN)
+        x, y = (inset if edge else 0 for edge in (left, top))  # where picture and canvas end together, nothing changes
+        ImageDraw.Draw(mask).rectangle((left + x, top + y, left + stays[0] - x - 1, top + stays[1] - y - 1), fill=0)
+        return mask
+
+    drawn = whole(base, *canvas, scale)
+    return Reworked(drawn=drawn, shown=canvas, strength=source.strength, laid=laid, mask=changing)
+
+
+def _opened(path: Path | None) -> Image.Image:
+    if path is None:
+        raise PictureMissing("the order names a picture but brings none")
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except (OSError, Image.DecompressionBombError) as problem:
+        raise PictureMissing(f"{path.name} cannot be read") from problem
+
+
+def _fitted(picture: Image.Image) -> Callable[[Size], Image.Image]:
+    """Return what lays all of the sheet over with the picture, cut where the shapes differ."""
+    nearest = Image.Resampling.NEAREST if picture.mode == "L" else Image.Resampling.LANCZOS
+    return lambda size: ImageOps.fit(picture, size, nearest)
+
+
+def _corner(sheet: Size, picture: Size) -> Size:
+    """Return the upper left corner of a picture in the middle of a sheet."""
+    return (sheet[0] - picture[0]) // 2, (sheet[1] - picture[1]) // 2
+
+
+def _times(size: Size, factor: int) -> Size:
+    return size[0] * factor, size[1] * factor
