@@ -23,7 +23,8 @@ from benchmarks.main_job import BUNDLE, Subject, finish, load_subject, rounded
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.base_model import load_base
-from gpu_worker.engine.embedder import Embedders, find_embedders
+from gpu_worker.engine.choosing import find_embedders
+from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.fidelity import score_subject
 from gpu_worker.engine.photos import to_image
 from gpu_worker.engine.recipes import default_sampler
