@@ -150,6 +150,7 @@ class Ours:
             seed=person.seed,
             steps=how.steps,
             guidance_scale=how.guidance_scale,
+            lossless=True,  # as the other sides save theirs
         )
         return pipe.Imagine(request=request, adapter=person.path, folder=self.folder / job)
 

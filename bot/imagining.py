@@ -51,6 +51,8 @@ class Wish:
     """A look's id or name, or `NO_LOOK`."""
     private: bool | None = None
     spoiler: bool = False
+    lossless: bool = False
+    """As PNG, whatever the size."""
     parent: str | None = None
     """The job whose card this is asked for from."""
 
@@ -98,6 +100,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
                 webhook_token=interaction.token if private else None,
                 parent=wish.parent,
                 look=None if look is None else look.name,
+                lossless=wish.lossless,
             )
         )
     await _promise(interaction, asked, tidy(wish.prompt) if pictures.vary or len(asked) > 1 else None)
@@ -167,6 +170,7 @@ async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, 
                 webhook_token=interaction.token if job.private else None,
                 parent=job_id,
                 look=job.look,
+                lossless=request.lossless,
             )
         )
     await _promise(interaction, asked, None if together is None else together.words)

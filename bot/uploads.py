@@ -5,7 +5,7 @@ import io
 import discord
 from PIL import Image
 
-from bot.display import for_display
+from bot.display import FORMATS, for_display
 
 FILE_BYTES = 10 * 2**20
 """What every server takes for one file; boosted ones take more."""
@@ -20,7 +20,8 @@ def as_file(stem: str, picture: bytes, limit: int = FILE_BYTES, *, spoiler: bool
 
     Raises `ValueError` when the bytes are not a picture that a worker makes.
     """
-    shown, ending = for_display(picture), "png"
+    shown = for_display(picture)
+    ending = "webp" if shown[8:12] == b"WEBP" else "png"
     if len(shown) > limit:
         shown, ending = _smaller(shown, limit), "jpg"
     return discord.File(io.BytesIO(shown), f"{stem}.{ending}", spoiler=spoiler)
@@ -31,9 +32,9 @@ def share_of(count: int, limit: int = FILE_BYTES) -> int:
     return min(limit, REQUEST_BYTES // max(count, 1))
 
 
-def _smaller(png: bytes, limit: int) -> bytes:
+def _smaller(data: bytes, limit: int) -> bytes:
     """Encode as JPEG, first at lower quality, then at half the size, until it fits."""
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         picture, about = image.convert("RGB"), image.info.get("xmp")
     while True:
         for quality in QUALITIES:

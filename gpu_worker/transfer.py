@@ -134,7 +134,10 @@ async def store_result(blobs: Blobs, request: Request, done: TrainingDone | Imag
     if isinstance(request, TrainRequest) and isinstance(done, TrainingDone):
         return await _store_trained(blobs, request, done)
     if isinstance(request, ImagineRequest) and isinstance(done, ImaginingDone):
-        keys = [picture_key(request.job, request.attempt, position) for position in range(len(done.pictures))]
+        keys = [
+            picture_key(request.job, request.attempt, position, file.path.suffix)
+            for position, file in enumerate(done.pictures)
+        ]
         return Imagined(pictures=await _store_pictures(blobs, keys, done.pictures))
     raise TypeError(f"{done.op} is no answer to a request to {request.kind.value}")
 

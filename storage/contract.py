@@ -223,6 +223,8 @@ class ImagineRequest(Message):
     guidance_scale: float | None = Field(default=None, ge=1, le=30)
     width: int | None = Field(default=None, ge=64, le=2048, multiple_of=8)
     height: int | None = Field(default=None, ge=64, le=2048, multiple_of=8)
+    lossless: bool = False
+    """As PNG, whatever the size."""
 
     @model_validator(mode="after")
     def _subjects_stand_in_for_the_adapter(self) -> Self:
@@ -240,7 +242,8 @@ class ImagineRequest(Message):
     def _as_older_workers_know_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is newer than version 1's first form and not made use of: older workers refuse the field."""
         fields: dict[str, Any] = write(self)
-        return {name: value for name, value in fields.items() if value or name not in {"subjects", "source"}}
+        newer = {"subjects", "source", "lossless"}
+        return {name: value for name, value in fields.items() if value or name not in newer}
 
 
 Request = Annotated[TrainRequest | ImagineRequest, Field(discriminator="kind")]
@@ -449,8 +452,8 @@ def sample_key(job: str, attempt: int, name: str) -> str:
     return f"samples/{job}/{attempt}/{name}.png"
 
 
-def picture_key(job: str, attempt: int, position: int) -> str:
-    return f"pictures/{job}/{attempt}/{position}.png"
+def picture_key(job: str, attempt: int, position: int, ending: str = ".png") -> str:
+    return f"pictures/{job}/{attempt}/{position}{ending}"
 
 
 def checkpoint_key(job: str, attempt: int, step: int) -> str:

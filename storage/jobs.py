@@ -115,6 +115,8 @@ class NewImagining:
     parent: str | None = None
     """The job whose card this is asked for from."""
     look: str | None = None
+    lossless: bool = False
+    """As PNG, whatever the size."""
 
 
 async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int = NO_LIMIT) -> Job:
@@ -225,6 +227,7 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
         seed=new.seed,
         steps=new.steps,
         guidance_scale=new.guidance_scale,
+        lossless=new.lossless,
         width=new.width,
         height=new.height,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -143,7 +144,7 @@ async def unshare_model(session: AsyncSession, model_id: str, owner_id: int) -> 
 
 def cover_key(model_id: str, image: Image) -> str:
     """Name the copy of a picture that stands for a model: it stays when the picture itself is deleted."""
-    return f"models/{model_id}/{image.job_id}/cover-{image.id}.png"
+    return f"models/{model_id}/{image.job_id}/cover-{image.id}{PurePosixPath(image.key).suffix}"
 
 
 async def trainings_of(session: AsyncSession, model_id: str) -> Sequence[str]:

@@ -81,6 +81,7 @@ def _choice(model: Model, asker_id: int) -> Choice[str]:
     size="The shape of the picture",
     private="Show it to you alone",
     spoiler="Hide it until it is clicked",
+    png="As PNG: every pixel as it was drawn, in a larger file",
 )
 @app_commands.autocomplete(model=choose_model, look=choose_look)
 async def draw(
@@ -96,6 +97,7 @@ async def draw(
     size: str | None = None,
     private: bool | None = None,
     spoiler: bool = False,
+    png: bool = False,
 ) -> None:
     wish = Wish(
         prompt=prompt,
@@ -109,5 +111,6 @@ async def draw(
         shape=None if size is None else Shape(size),
         private=private,
         spoiler=spoiler,
+        lossless=png,
     )
     await imagine(interaction, wish)

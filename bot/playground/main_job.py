@@ -124,7 +124,7 @@ class Player:
         """Save the job's pictures as files in the demo folder."""
         async with self.services.database.read() as session:
             images: Sequence[Any] = await pictures_of(session, job.id)
-        paths = [self.folder / f"{stem}-{image.position + 1}.png" for image in images]
+        paths = [self.folder / f"{stem}-{image.position + 1}{Path(image.key).suffix}" for image in images]
         for path, image in zip(paths, images, strict=True):
             path.write_bytes(await self.services.blobs.get(image.key))
         return paths

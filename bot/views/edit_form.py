@@ -99,6 +99,7 @@ class EditForm(Form, template=r"edit:(?P<job>[0-9a-f]{32})"):
             look=self.job.look or NO_LOOK,
             private=self.job.private,
             spoiler=self.job.spoiler,
+            lossless=request.lossless,
             parent=self.job.id,
         )
         await imagine(interaction, wish)

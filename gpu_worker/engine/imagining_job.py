@@ -11,7 +11,7 @@ from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterRefused
 from gpu_worker.engine.photos import to_image
 from gpu_worker.engine.picture_tools import Sheet, sheet_for
-from gpu_worker.engine.provenance import save_picture
+from gpu_worker.engine.provenance import ending_for, save_picture
 from gpu_worker.engine.recipes import default_sampler
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Row, Sampler, decode, plan_of, start, windows_of
@@ -68,8 +68,9 @@ class Imagining:
         """Decode what is drawn, and let it be written; the slots are free then."""
         pixels = decode(self.model, self.rows)
         self.end()
+        ending = ".png" if self.request.lossless else ending_for(self.sheet.shown)
         for place, (row, picture) in enumerate(zip(self.rows, pixels, strict=True)):
-            path, drawn = self.order.folder / f"{place}.png", to_image(picture)
+            path, drawn = self.order.folder / f"{place}{ending}", to_image(picture)
             self.files.append(encoders.submit(_write, self.sheet, drawn, row.order.seed, path))
 
     def report(self) -> pipe.ImaginingDone:

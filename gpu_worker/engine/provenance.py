@@ -19,15 +19,28 @@ XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="r"?>"""
 
 
+WEBP = {"quality": 92, "method": 2}
+"""Half the time of Pillow's usual effort, and files a twentieth larger."""
+SMALL_PIXELS = 256 * 256
+
+
+def ending_for(size: tuple[int, int]) -> str:
+    """Return the ending that a picture of so many pixels is saved with when nobody asks for another.
+
+    WebP at this quality is a seventh of PNG; what is small is small as PNG too, and will be enlarged to be looked at.
+    """
+    return ".png" if size[0] * size[1] < SMALL_PIXELS else ".webp"
+
+
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture as PNG, JPEG or WebP, by the path's suffix, with the mark; a reader never sees half a file."""
+    """Write a picture as PNG or WebP, by the path's suffix, with the mark; a reader never sees half a file."""
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     if path.suffix == ".png":
         info = PngInfo()
         info.add_itxt("XML:com.adobe.xmp", XMP)
         picture.save(unfinished, pnginfo=info)
-    elif path.suffix in {".jpg", ".jpeg", ".webp"}:
-        picture.save(unfinished, xmp=XMP.encode(), quality=92)
+    elif path.suffix == ".webp":
+        picture.save(unfinished, xmp=XMP.encode(), **WEBP)
     else:
-        raise ValueError(f"pictures are saved as .png, .jpg or .webp, not {path.suffix}")
+        raise ValueError(f"pictures are saved as .png or .webp, not {path.suffix}")
     unfinished.replace(path)

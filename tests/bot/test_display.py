@@ -7,6 +7,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bot.display import for_display
+from bot.uploads import as_file
 
 XMP = '<x:xmpmeta xmlns:x="adobe:ns:meta/">made by a machine</x:xmpmeta>'
 
@@ -33,6 +34,24 @@ def test_a_small_picture_is_enlarged_and_still_says_what_it_is(size: tuple[int, 
 def test_a_large_picture_stays_as_it_is(size: tuple[int, int]) -> None:
     picture = png(*size)
     assert for_display(picture) == picture
+
+
+def webp(side: int) -> bytes:
+    packed = io.BytesIO()
+    gradient = Image.radial_gradient("L").resize((side, side))
+    Image.merge("RGB", (gradient, gradient.rotate(90), gradient)).save(packed, "WEBP", xmp=XMP.encode())
+    return packed.getvalue()
+
+
+def test_webp_is_taken_too_and_says_what_it_is() -> None:
+    assert for_display(webp(512)) == webp(512)
+    with Image.open(io.BytesIO(for_display(webp(100)))) as image:
+        assert (image.format, image.info["XML:com.adobe.xmp"]) == ("PNG", XMP)
+    assert as_file("picture", webp(512)).filename == "picture.webp"
+    cut = as_file("picture", webp(512), len(webp(512)) - 1)
+    assert cut.filename == "picture.jpg"
+    with Image.open(cut.fp) as image:
+        assert image.info["xmp"] == XMP.encode()
 
 
 @pytest.mark.parametrize("bad", [b"", b"GIF89a", png(64, 64)[:200], png(2048, 2056)])

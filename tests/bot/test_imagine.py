@@ -125,10 +125,11 @@ async def test_a_chosen_model_is_put_into_the_prompt(world: World) -> None:
 
 
 async def test_every_option_reaches_the_job(world: World) -> None:
-    _, message = await finished(
-        world, "a boat", seed=0, steps=30, guidance=4.5, negative="people", spoiler=True, size="square"
+    job, message = await finished(
+        world, "a boat", seed=0, steps=30, guidance=4.5, negative="people", spoiler=True, size="square", png=True
     )
 
+    assert job.request["lossless"] is True
     shown = words(message.message)
     assert all(part in shown for part in ("seed 0", "30 steps", "guidance 4.5", "without `people`"))
     assert all(item["spoiler"] for item in gallery(message))

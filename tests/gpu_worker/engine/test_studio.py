@@ -45,7 +45,7 @@ class Visitors:
         if owner is not None:
             path, digest = self.adapters[owner]
             adapter = Adapter(model=job, key="models/a/b", digest=digest)
-        asked = {"prompt": "sks dog on the moon", "seed": 7, "steps": 3, "base": "tiny"} | asked
+        asked = {"prompt": "sks dog on the moon", "seed": 7, "steps": 3, "base": "tiny", "lossless": True} | asked
         request = ImagineRequest(job=job, attempt=1, adapter=adapter, **asked)
         return pipe.Imagine(request=request, adapter=path, folder=self.folder / job)
 
@@ -188,6 +188,18 @@ def test_a_file_that_cannot_be_written_fails_its_job_alone(visitors: Visitors, m
     visitors.take(*orders)
     assert visitors.finish().keys() == {orders[1].request.job}
     assert isinstance(visitors.failed[orders[0].request.job], OSError)
+
+
+def test_large_pictures_are_webp_unless_png_is_asked_for(visitors: Visitors) -> None:
+    size = {"width": 256, "height": 256, "steps": 1}
+    large, exact = visitors.order(lossless=False, **size), visitors.order(**size)
+    small = visitors.order(lossless=False, width=64, height=64, steps=1)
+    visitors.take(large, exact, small)
+    visitors.finish()
+    done = {said.job: said.pictures[0].path for said in visitors.said if isinstance(said, pipe.ImaginingDone)}
+    paths = [done[order.request.job] for order in (large, exact, small)]
+    assert [path.suffix for path in paths] == [".webp", ".png", ".png"]
+    assert [path.read_bytes()[:4] for path in paths] == [b"RIFF", b"\x89PNG", b"\x89PNG"]
 
 
 def test_a_cancelled_job_leaves_no_file_behind_itself(visitors: Visitors) -> None:
