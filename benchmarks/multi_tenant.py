@@ -36,10 +36,9 @@ class People:
 
     def together(self, steps: int) -> None:
         for _ in range(steps):
-            losses = gradients(self.trainings)
+            gradients(self.trainings)
             for training in self.trainings:
                 training.descend()
-        torch.stack(losses).tolist()
 
     def solo(self, steps: int) -> None:
         for training in self.trainings:

@@ -24,6 +24,24 @@ class NotYourPicture(UserError):
         self.owner_id = owner_id
 
 
+class NotForYou(UserError):
+    """The offer is for somebody else."""
+
+    def __init__(self, owner_id: int, heir_id: int) -> None:
+        super().__init__("somebody else's offer")
+        self.owner_id, self.heir_id = owner_id, heir_id
+
+
+class NotAManager(UserError):
+    """The command is for those who manage the server."""
+
+
+def check_manages(interaction: discord.Interaction[Any]) -> None:
+    """Let whoever may manage the server. Raises `NotAManager`."""
+    if interaction.guild_id is None or not interaction.permissions.manage_guild:
+        raise NotAManager
+
+
 async def own_model(session: AsyncSession, model_id: str, presser_id: int) -> Model:
     """Return the presser's model. Raises `NotYourModel`, or `ModelNotFound` when it is deleted."""
     try:

@@ -25,6 +25,7 @@ from storage.outcomes import end_job
 from storage.queue_codec import decode_job, encode_job
 from storage.redis_client import OUTAGE
 from storage.schema import Job, JobState
+from storage.worker_status import WorkerStatus, status_key
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,15 @@ class Outbox:
         except OUTAGE:
             pass
         return False
+
+    async def workers(self) -> Sequence[WorkerStatus] | None:
+        """Return what each living worker says of itself, by name; None when Redis cannot be asked."""
+        try:
+            keys = sorted([key async for key in self._redis.scan_iter(match=status_key("*"), count=1000)])
+            said = await self._redis.mget(keys) if keys else []
+        except OUTAGE:
+            return None
+        return [WorkerStatus.model_validate_json(status) for status in said if status is not None]
 
     async def stop(self, job: Job) -> None:
         """Pass a wish to cancel on at once. Where Redis does not answer, the relay does so later.

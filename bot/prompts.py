@@ -1,12 +1,12 @@
-"""Read a prompt: which model it means, and the words that the engine draws from."""
+"""Read a prompt: which models it means, and the words that the engine draws from."""
 
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import regex
 
-from storage.contract import MAX_PROMPT_CHARS
+from storage.contract import MAX_PROMPT_CHARS, MAX_SUBJECTS
 from storage.errors import UserError
 from storage.names import name_key
 from storage.schema import Model, ModelStatus
@@ -23,6 +23,10 @@ GOES_ON = regex.compile(
     regex.IGNORECASE,
 )
 """Words that carry a sentence on, so that the subject goes before them without a comma."""
+TOGETHER = regex.compile(
+    r"\s*(?:,|&|\+|,?\s*and|with|together with|next to|beside|near|by)\s*(?:my|our)?\s*", regex.IGNORECASE
+)
+"""What stands between two who are simply in the same picture."""
 
 
 class EmptyPrompt(UserError):
@@ -42,7 +46,15 @@ class InvalidSeed(UserError):
 
 
 class SeveralSubjects(UserError):
-    """The prompt names more than one model."""
+    """The prompt names more models than fit into a picture."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(*names)
+        self.names = tuple(names)
+
+
+class DifferentBases(UserError):
+    """The two models that the prompt names were trained on different base models."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(*names)
@@ -58,11 +70,26 @@ class AmbiguousName(UserError):
 
 
 @dataclass(frozen=True)
+class Named:
+    """One of two subjects, and what the prompt would be if it were alone in the picture."""
+
+    model: Model
+    words: str
+
+
+@dataclass(frozen=True)
 class Reading:
-    """A prompt as the engine reads it, and the one model that it needs; `None` means the plain base."""
+    """A prompt as the engine reads it, and the one model that it needs; `None` means the plain base, or two."""
 
     words: str
     model: Model | None
+    subjects: tuple[Named, ...] = ()
+    """The two that it names, in that order; none where it names one or nobody."""
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        alone = () if self.model is None else (self.model,)
+        return alone or tuple(named.model for named in self.subjects)
 
 
 @dataclass(frozen=True)
@@ -75,22 +102,27 @@ class Span:
 
 
 def read_prompt(prompt: str, models: Sequence[Model], asker_id: int, chosen: Model | None = None) -> Reading:
-    """Find the model that a prompt names among `models` and put its identifier and class in place of the name.
+    """Find the models that a prompt names among `models` and put identifier and class in place of each name.
 
     A `chosen` model is the only one looked for, so that every other name is an ordinary word; unless the prompt has its
-    name it is put in as the subject. Raises `EmptyPrompt`, `PromptTooLong`, `SeveralSubjects` and `AmbiguousName`.
+    name it is put in as the subject. Raises `EmptyPrompt`, `PromptTooLong`, `SeveralSubjects`, `DifferentBases` and
+    `AmbiguousName`.
     """
     words = tidy(prompt)
     if not words:
         raise EmptyPrompt
     if len(words) > MAX_PROMPT_CHARS:
         raise PromptTooLong(len(words))
-    model = chosen if chosen is not None else _named(words, models, asker_id)
-    if model is not None:
-        words = _with_subject(words, model, chosen=chosen is not None)
-    if len(words) > MAX_PROMPT_CHARS:
-        raise PromptTooLong(len(words))
-    return Reading(words, model)
+    named = [chosen] if chosen is not None else _named(words, models, asker_id)
+    reading = Reading(words, None)
+    if len(named) == 1:
+        reading = Reading(_with_subject(words, named[0], chosen=chosen is not None), named[0])
+    elif named:
+        reading = _of_two(words, named)
+    for each in (reading.words, *(subject.words for subject in reading.subjects)):
+        if len(each) > MAX_PROMPT_CHARS:
+            raise PromptTooLong(len(each))
+    return reading
 
 
 def read_negative(prompt: str) -> str:
@@ -143,18 +175,60 @@ def pick(name: str, models: Sequence[Model], asker_id: int) -> Model | None:
     return first[0]
 
 
-def _named(words: str, models: Sequence[Model], asker_id: int) -> Model | None:
+def _named(words: str, models: Sequence[Model], asker_id: int) -> list[Model]:
     names = {fold(model.name): model.name for model in reversed(models)}
     found = list(dict.fromkeys(span.key for span in find_names(words, names)))
-    if len(found) > 1:
+    if len(found) > MAX_SUBJECTS:
         raise SeveralSubjects([names[key] for key in found])
-    return pick(found[0], models, asker_id) if found else None
+    picked = [pick(key, models, asker_id) for key in found]
+    return [model for model in picked if model is not None]
+
+
+def _of_two(words: str, named: Sequence[Model]) -> Reading:
+    """Put both in, and for each what would be asked for if it were alone: the other is left out, or of its class."""
+    if len({model.base for model in named}) > 1:
+        raise DifferentBases([model.name for model in named])
+    by_key = {fold(model.name): model for model in named}
+    pieces = _pieces(words, list(find_names(words, by_key)), by_key)
+    return Reading(
+        _joined(pieces, _subject),
+        None,
+        tuple(Named(model, _joined(_without_others(pieces, model), _as_seen_by(model))) for model in named),
+    )
+
+
+def _subject(model: Model) -> str:
+    return f"{model.identifier} {model.class_noun}"
+
+
+def _as_seen_by(model: Model) -> Callable[[Model], str]:
+    return lambda other: _subject(other) if other is model else other.class_noun
+
+
+Piece = str | Model
+"""A piece of a prompt: plain words, or a model that is named there."""
+
+
+def _joined(pieces: Sequence[Piece], said: Callable[[Model], str]) -> str:
+    return "".join(piece if isinstance(piece, str) else said(piece) for piece in pieces)
+
+
+def _without_others(pieces: Sequence[Piece], model: Model) -> list[Piece]:
+    """Let one stand for both where they are simply named together: "rex and luna" is "rex" then."""
+    kept: list[Piece] = []
+    for piece in pieces:
+        match [*kept[-2:], piece]:
+            case [Model(), str() as between, Model()] if TOGETHER.fullmatch(between):
+                kept[-2:] = [model]
+            case _:
+                kept.append(piece)
+    return kept
 
 
 def _with_subject(words: str, model: Model, *, chosen: bool) -> str:
-    subject = f"{model.identifier} {model.class_noun}"
+    subject = _subject(model)
     if spans := list(find_names(words, {fold(model.name)})):
-        return _replace(words, spans, subject, model.class_noun)
+        return _joined(_pieces(words, spans, {fold(model.name): model}), _subject)
     if not chosen or any(find_names(words, {fold(model.identifier)})):
         return words
     if spans := list(find_names(words, {fold(model.class_noun)})):
@@ -163,18 +237,21 @@ def _with_subject(words: str, model: Model, *, chosen: bool) -> str:
     return f"{subject} {words}" if GOES_ON.match(words) else f"{subject}, {words}"
 
 
-def _replace(words: str, spans: Sequence[Span], subject: str, class_noun: str) -> str:
-    """Put `subject` for each name, taking in a class noun beside it: "my dog rex", "rex the dog"."""
-    noun = r"\s+".join(map(regex.escape, class_noun.split()))
-    before = regex.compile(
-        rf"\b(?:(?:my|our)\s+)?{noun}\s+(?:(?:named|called)\s+)?$|\b(?:my|our)\s+(?:{noun},\s+)?$", regex.IGNORECASE
-    )
-    after = regex.compile(rf"(?:,?\s+(?:the|my|our))?\s+{noun}\b", regex.IGNORECASE)
-    pieces, reached = [], 0
+def _pieces(words: str, spans: Sequence[Span], models: Mapping[str, Model]) -> list[Piece]:
+    """Cut out each name, with a class noun beside it: "my dog rex", "rex the dog"."""
+    pieces: list[Piece] = []
+    reached = 0
     for span in spans:
         if span.start < reached:
             continue
-        pieces += [before.sub("", words[reached : span.start]), subject]
+        model = models[span.key]
+        noun = r"\s+".join(map(regex.escape, model.class_noun.split()))
+        before = regex.compile(
+            rf"\b(?:(?:my|our)\s+)?{noun}\s+(?:(?:named|called)\s+)?$|\b(?:my|our)\s+(?:{noun},\s+)?$",
+            regex.IGNORECASE,
+        )
+        after = regex.compile(rf"(?:,?\s+(?:the|my|our))?\s+{noun}\b", regex.IGNORECASE)
+        pieces += [before.sub("", words[reached : span.start]), model]
         trailing = after.match(words, span.end)
         reached = trailing.end() if trailing else span.end
-    return "".join([*pieces, words[reached:]])
+    return [*pieces, words[reached:]]

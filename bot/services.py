@@ -1,7 +1,7 @@
 """What commands and buttons work with. Built once by the composition root; nothing here is global."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -12,6 +12,7 @@ from bot.settings import BotSettings
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.schema import Job
+from storage.worker_status import WorkerStatus
 
 DECODERS = 2
 """How many people's photos are decoded at once."""
@@ -30,6 +31,10 @@ class Queue(Protocol):
 
     async def worker_alive(self, base: str) -> bool:
         """Tell whether any worker for `base` lives; False also when Redis cannot be asked."""
+        ...
+
+    async def workers(self) -> Sequence[WorkerStatus] | None:
+        """Return what each living worker says of itself, by name; None when Redis cannot be asked."""
         ...
 
 

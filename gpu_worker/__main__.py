@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -22,12 +22,14 @@ from gpu_worker.heartbeat import beat
 from gpu_worker.settings import WorkerSettings, load_settings, unique_name
 from gpu_worker.shelf import Shelf
 from gpu_worker.station import Station
+from gpu_worker.status_server import application, serving
 from gpu_worker.tasks import Queues
 from gpu_worker.workspace import Workspace
 from storage.blobs import Blobs
 from storage.contract import JobKind, worker_key
 from storage.faults import reach
 from storage.redis_client import OUTAGE, address, client
+from storage.worker_status import WorkerStatus, status_key
 
 log = logging.getLogger("gpu_worker")
 
@@ -88,6 +90,14 @@ async def serve(
         blobs, workspace = _open_folders(settings)
         stack.callback(workspace.close)
         name = unique_name(settings)
+
+        def status() -> WorkerStatus:
+            train, imagine = (queues.in_work(kind) for kind in (JobKind.TRAIN, JobKind.IMAGINE))
+            return WorkerStatus(
+                worker=name, base=settings.base, train_jobs=train, imagine_jobs=imagine, engine=engine.status
+            )
+
+        await _open_status(stack, settings, status)
         async with asyncio.TaskGroup() as group:
             engine = EngineProcess(
                 command,
@@ -108,7 +118,7 @@ async def serve(
             queues = Queues(settings, name, lambda *attempt: run_attempt(station, *attempt), group)
             running = group.create_task(_keep_running(engine, stopped))
             serving = [group.create_task(queues.serve(kind)) for kind in JobKind]
-            serving.append(group.create_task(beat(redis, name, settings, engine)))
+            serving.append(group.create_task(beat(redis, name, settings, engine, status)))
             serving.append(group.create_task(station.shelf.keep_tidy()))
             log.info("worker %s serves base %s", name, settings.base)
             code = await stopped
@@ -197,6 +207,20 @@ async def _wait_for_redis(probe: Redis, url: str, stopped: "asyncio.Future[Exit]
         await asyncio.sleep(1)
 
 
+async def _open_status(
+    stack: contextlib.AsyncExitStack, settings: WorkerSettings, status: Callable[[], WorkerStatus]
+) -> None:
+    """Let others see how the worker stands, if they are to."""
+    if settings.status_port is None:
+        return
+    server = serving(application(status), settings.status_host, settings.status_port)
+    try:
+        port = await stack.enter_async_context(server)
+    except OSError as error:
+        raise CannotStart(Exit.SETTINGS, f"STATUS_PORT cannot be used: {error}") from None
+    log.info("status at http://%s:%d/status", settings.status_host, port)
+
+
 def _open_folders(settings: WorkerSettings) -> tuple[Blobs, Workspace]:
     try:
         blobs = Blobs.open(settings.blob_url)
@@ -211,7 +235,7 @@ def _open_folders(settings: WorkerSettings) -> tuple[Blobs, Workspace]:
 async def _say_farewell(redis: Redis, name: str) -> None:
     with contextlib.suppress(RedisError, OSError, TimeoutError):
         async with asyncio.timeout(1):
-            await redis.delete(worker_key(name))
+            await redis.delete(worker_key(name), status_key(name))
 
 
 def _fail(code: Exit, line: str) -> int:

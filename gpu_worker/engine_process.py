@@ -23,6 +23,7 @@ from typing import TypeVar
 from gpu_worker import pipe
 from gpu_worker.settings import WorkerSettings
 from storage.contract import FailureReason
+from storage.worker_status import EngineStatus
 
 log = logging.getLogger(__name__)
 engine_log = logging.getLogger("gpu_worker.engine")
@@ -88,6 +89,8 @@ class EngineProcess:
         """What the engine said when it was ready for the last time; every life of it has the same base."""
         self.ready = asyncio.Event()
 
+        self.status: EngineStatus | None = None
+        """What the engine said of itself last; None while there is none that is ready."""
     async def run(self) -> None:
         """Keep an engine running until `stop`; raises `EngineBroken` when it cannot start or only hangs."""
         failed_starts, delay = 0, 0.0
@@ -207,6 +210,8 @@ class EngineProcess:
             self._in_hand = {report.job, *report.others}
         else:
             self._report(report)
+        elif isinstance(report, pipe.Status):
+            self.status = report.engine
 
     def _report(self, report: pipe.JobReport) -> None:
         work = self._work.get(report.job)
@@ -259,6 +264,7 @@ class EngineProcess:
             self.ready.clear()
             self._on_ready(False)
         for job, work in list(self._work.items()):
+            self.status = None
             if self._stopping:
                 del self._work[job]
                 work.reports.put_nowait(None)

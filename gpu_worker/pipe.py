@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from storage.contract import ClassName, Digest, FailureReason, Findings, ImagineRequest, Stage, TrainRequest, Variant
+from storage.worker_status import EngineStatus
 
 HEADER = struct.Struct(">I")
 MAX_FRAME_BYTES = 1 << 20
@@ -91,6 +92,13 @@ class Alive(Frame):
     """Whose step comes next: the one to blame should the engine die now."""
     others: tuple[str, ...] = ()
     """Who else is in the same batch, and may be to blame as well."""
+
+
+class Status(Frame):
+    """Every few seconds while there is work, and once when it is done."""
+
+    op: Literal["status"] = "status"
+    engine: EngineStatus
 
 
 class Began(Frame):
@@ -177,7 +185,7 @@ class JobFailed(Frame):
 
 
 JobReport = Began | Progress | Sampled | Checkpointed | TrainingDone | ImaginingDone | JobCancelled | JobFailed
-Report = Ready | Alive | JobReport
+Report = Ready | Alive | Status | JobReport
 LAST = (TrainingDone, ImaginingDone, JobCancelled, JobFailed)
 """After one of these the engine says nothing more about the job."""
 REPORT: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="op")])

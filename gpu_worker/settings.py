@@ -61,6 +61,10 @@ class WorkerSettings(BaseSettings):
     @classmethod
     def _names_a_base(cls, value: str) -> str:
         base_name(value)
+    status_host: str = Field(default="127.0.0.1", description="Where the worker's small HTTP server listens.")
+    status_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Its port, for /status, /metrics and /health; unset means no server."
+    )
         return value.strip()
 
     @model_validator(mode="after")

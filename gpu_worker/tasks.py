@@ -73,6 +73,10 @@ class Queues:
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
 
+    def in_work(self, kind: JobKind) -> int:
+        """Return how many jobs are taken and not ended."""
+        return sum(key[0] is kind for key in self._jobs)
+
     def drop(self) -> None:
         """Break off what is in work; it stays in the queue."""
         for task in self._jobs.values():

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def register_all(bot: "Dreambot") -> None:
-    from bot.commands import cancel, imagine, jobs, models, settings, styles, train
+    from bot.commands import admin, cancel, imagine, jobs, models, settings, styles, train
 
-    for command in (train, imagine, styles, models, jobs, cancel, settings):
+    for command in (train, imagine, styles, models, jobs, cancel, settings, admin):
         command.register(bot)

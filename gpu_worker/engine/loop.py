@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterRefused
+from gpu_worker.engine.gauges import Gauges
 from gpu_worker.engine.memory import give_back, ran_out
 from gpu_worker.engine.photos import PhotoMissing
 from gpu_worker.engine.picture_tools import PictureMissing
@@ -40,11 +41,12 @@ class EngineLoop:
         self.model, self.orders, self.send = model, orders, send
         self.studio = Studio(model, send, self._fail)
         self.trainings = Trainings(model, cache, send, self._fail)
+        self.gauges = Gauges(model, self.studio, self.trainings)
         self.floor = Floor()
         self.last_sign: tuple[float, Sequence[str]] = 0.0, ()
 
     def run(self) -> None:
-        while self._take_orders(wait=not (self.trainings.busy or self.studio.busy)):
+        while self._take_orders(wait=not self._tell_status()):
             pictures, trainings = self.studio.has_steps, self.trainings.busy
             self.studio.hand_over(patient=not (pictures or trainings))
             on_training = self.floor.training_is_next(pictures=pictures, trainings=trainings)
@@ -54,6 +56,13 @@ class EngineLoop:
             elif pictures:
                 self._draw_on()
             self.floor.spent(time.monotonic() - began, on_training=on_training)
+
+    def _tell_status(self) -> bool:
+        """Say how it stands if it is time to, and return whether there is work."""
+        busy = self.trainings.busy or self.studio.busy
+        if self.gauges.are_due(busy=busy):
+            self.send(pipe.Status(engine=self.gauges.read(busy=busy)))
+        return busy
 
     def _show_life(self, jobs: Sequence[str]) -> None:
         """Tell the parent that the step before did not hang, and whose comes now."""
@@ -104,10 +113,12 @@ class EngineLoop:
         if batch := self.studio.choose():
             self._show_life(list(dict.fromkeys(turn.job for turn in batch)))
             self.studio.draw(batch)
+            self.gauges.note_batch(sum(turn.places for turn in batch))
 
     def _train_on(self) -> None:
         company = self.trainings.choose()
         self._show_life([job.id for job in company])
+        self.gauges.note_training(sum(job.due is not None for job in company))
         self.trainings.go_on(company)
 
     def _fail(self, job: str, problem: Exception) -> None:

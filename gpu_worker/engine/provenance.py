@@ -19,8 +19,8 @@ XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="r"?>"""
 
 
-WEBP = {"quality": 92, "method": 2}
-"""Half the time of Pillow's usual effort, and files a twentieth larger."""
+QUALITY, EFFORT = 92, 2
+"""Of WebP: half the time of Pillow's usual effort, and files a twentieth larger."""
 SMALL_PIXELS = 256 * 256
 
 
@@ -40,7 +40,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         info.add_itxt("XML:com.adobe.xmp", XMP)
         picture.save(unfinished, pnginfo=info)
     elif path.suffix == ".webp":
-        picture.save(unfinished, xmp=XMP.encode(), **WEBP)
+        picture.save(unfinished, xmp=XMP.encode(), quality=QUALITY, method=EFFORT)
     else:
         raise ValueError(f"pictures are saved as .png or .webp, not {path.suffix}")
     unfinished.replace(path)

@@ -83,6 +83,11 @@ class Resident:
         """Bring an adapter near that may soon be asked for: into memory, and into a slot if one is empty.
 
         Raises `AdapterRefused`.
+    @property
+    def held(self) -> int:
+        """How many slots are held."""
+        return sum(count > 0 for count in self._held.values())
+
         """
         if len(self.people) < self._count:
             self.slot_of(path, digest)

@@ -80,6 +80,10 @@ class Turns:
             chosen.append(turn)
         return chosen
 
+    def queue(self) -> tuple[int, ...]:
+        """Return how many pictures each person waits for, the largest number first."""
+        return tuple(sorted(Counter(turn.person for turn in self.waiting).values(), reverse=True))
+
     def serve(self, turns: Sequence[Turn]) -> None:
         """Note that these have had a step."""
         for turn in turns:

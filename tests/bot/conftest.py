@@ -25,6 +25,7 @@ from storage.blobs import Blobs
 from storage.contract import AnyEvent
 from storage.database import Database
 from storage.schema import Job
+from storage.worker_status import WorkerStatus
 
 BASE = "demo"
 
@@ -39,6 +40,7 @@ class RecordingQueue:
     alive: bool = True
     wakes: int = 0
     stopped: list[str] = field(default_factory=list)
+    statuses: list[WorkerStatus] | None = None
 
     def wake(self) -> None:
         self.wakes += 1
@@ -49,6 +51,9 @@ class RecordingQueue:
     async def worker_alive(self, base: str) -> bool:
         assert base == BASE
         return self.alive
+
+    async def workers(self) -> list[WorkerStatus] | None:
+        return self.statuses
 
 
 @dataclass

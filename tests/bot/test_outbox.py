@@ -29,6 +29,7 @@ from storage.jobs import request_cancel, retry_job
 from storage.queue_codec import decode_job, encode_job
 from storage.redis_client import connection_pool
 from storage.schema import Job, JobState
+from storage.worker_status import WorkerStatus, status_key
 from tests.storage.examples import (
     ANN,
     BASE,
@@ -215,6 +216,16 @@ async def test_knows_whether_a_worker_for_the_base_lives(outbox: Outbox, redis: 
     assert await outbox.worker_alive(BASE)
 
 
+async def test_reads_what_workers_say_of_themselves(outbox: Outbox, redis: Redis) -> None:
+    assert await outbox.workers() == []
+    said = [
+        WorkerStatus(worker=name, base=BASE, train_jobs=0, imagine_jobs=1, engine=None) for name in ("blue", "green")
+    ]
+    for status in said:
+        await redis.set(status_key(status.worker), status.model_dump_json())
+    assert await outbox.workers() == said
+
+
 async def test_a_nudge_sends_at_once(
     database: Database, pool: ConnectionPool, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +257,7 @@ async def test_an_outage_of_redis_only_delays(database: Database, caplog: pytest
         async with running(outbox):
             await asyncio.sleep(0.3)
             assert not await outbox.worker_alive(BASE)
+            assert await outbox.workers() is None
             assert not await sent()
             with ValkeyServer(port=port):
                 await until(sent)

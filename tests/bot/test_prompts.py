@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.prompts import (
     AmbiguousName,
+    DifferentBases,
     EmptyPrompt,
     PromptTooLong,
     SeveralSubjects,
@@ -114,11 +115,58 @@ def test_a_class_of_two_words_is_not_doubled() -> None:
     assert read_prompt("bruno the teddy bear", [bear], ADA).words == "sks teddy bear"
 
 
-def test_two_subjects_are_told_apart() -> None:
-    with pytest.raises(SeveralSubjects) as caught:
-        read_prompt("luna and rex, and luna again", [REX, LUNA], ADA)
+@pytest.mark.parametrize(
+    ("prompt", "words", "of_rex", "of_luna"),
+    [
+        ("rex and luna on the moon", "sks dog and wsw cat on the moon", "sks dog on the moon", "wsw cat on the moon"),
+        ("a photo of my dog rex, luna", "a photo of sks dog, wsw cat", "a photo of sks dog", "a photo of wsw cat"),
+        ("LUNA the cat next to Rex", "wsw cat next to sks dog", "sks dog", "wsw cat"),
+        ("rex & my cat luna at sea", "sks dog & wsw cat at sea", "sks dog at sea", "wsw cat at sea"),
+        (
+            "rex chasing luna through the snow",
+            "sks dog chasing wsw cat through the snow",
+            "sks dog chasing cat through the snow",
+            "dog chasing wsw cat through the snow",
+        ),
+        ("rex, luna and rex", "sks dog, wsw cat and sks dog", "sks dog", "wsw cat"),
+    ],
+)
+def test_two_subjects_stand_in_one_prompt(prompt: str, words: str, of_rex: str, of_luna: str) -> None:
+    reading = read_prompt(prompt, [REX, LUNA], ADA)
 
-    assert caught.value.names == ("luna", "Rex")
+    assert reading.words == words
+    assert reading.model is None
+    assert {named.model.name: named.words for named in reading.subjects} == {"Rex": of_rex, "luna": of_luna}
+    first = min(("rex", "luna"), key=prompt.lower().index)
+    assert fold(reading.subjects[0].model.name) == first  # who is named first stands on the left
+
+
+def test_a_name_that_is_the_others_class_is_no_trouble() -> None:
+    dog = model("dog", "cat", identifier="wsw")
+
+    reading = read_prompt("rex and dog at sea", [REX, dog], ADA)
+
+    assert reading.words == "sks dog and wsw cat at sea"
+    assert [named.words for named in reading.subjects] == ["sks dog at sea", "wsw cat at sea"]
+
+
+def test_more_than_two_subjects_are_told_apart() -> None:
+    comet = model("comet", "car", identifier="shc")
+
+    with pytest.raises(SeveralSubjects) as caught:
+        read_prompt("luna and rex, and luna again, in comet", [REX, LUNA, comet], ADA)
+
+    assert caught.value.names == ("luna", "Rex", "comet")
+
+
+def test_two_of_different_bases_cannot_meet() -> None:
+    other = model("comet", "car", identifier="shc")
+    other.base = "another"
+
+    with pytest.raises(DifferentBases) as caught:
+        read_prompt("rex in comet", [REX, other], ADA)
+
+    assert caught.value.names == ("Rex", "comet")
 
 
 def test_the_chosen_model_leaves_other_names_as_words() -> None:
@@ -215,6 +263,6 @@ def test_whatever_is_typed_is_read_or_refused(prompt: str, taken: list[str]) -> 
     except (EmptyPrompt, SeveralSubjects, PromptTooLong):
         return
 
-    assert reading.model is None or "sks dog" in reading.words
-    assert reading.model is not None or reading.words == tidy(prompt)
-    assert 0 < len(reading.words) <= MAX_PROMPT_CHARS
+    assert not reading.models or "sks dog" in reading.words
+    assert reading.models or reading.words == tidy(prompt)
+    assert all(0 < len(each) <= MAX_PROMPT_CHARS for each in (reading.words, *(one.words for one in reading.subjects)))

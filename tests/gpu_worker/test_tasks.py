@@ -18,6 +18,7 @@ from storage.contract import (
     request_key,
     worker_key,
 )
+from storage.worker_status import WorkerStatus, status_key
 from tests.gpu_worker.house import Asker, running_worker, worker_settings
 
 KEPT = {".lock", "models"}
@@ -175,4 +176,9 @@ async def test_the_bot_sees_that_a_worker_lives(asker: Asker, settings: WorkerSe
         [key] = await asker.redis.keys(worker_key("green-*"))
         assert await asker.redis.get(key) == b"demo"
         assert 0 < await asker.redis.pttl(key) <= 2000
+        [key] = await asker.redis.keys(status_key("green-*"))
+        status = WorkerStatus.model_validate_json(await asker.redis.get(key))
+        assert (status.base, status.engine) == ("demo", None)  # the scripted engine says nothing of itself
+        assert 0 < await asker.redis.pttl(key) <= 2000
     assert await asker.redis.keys(worker_key("*")) == []
+    assert await asker.redis.keys(status_key("*")) == []

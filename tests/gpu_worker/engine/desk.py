@@ -10,6 +10,7 @@ from gpu_worker import pipe
 from gpu_worker.engine.loop import EngineLoop
 from gpu_worker.engine.resident import Resident
 from storage.contract import Adapter, ImagineRequest, Quality, SubjectKind, TrainingOptions, TrainRequest
+from storage.worker_status import EngineStatus
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class Desk:
         self.orders: queue.SimpleQueue[pipe.Order | None] = queue.SimpleQueue()
         self.reports: list[pipe.Frame] = []
         self.signs_of_life = 0
+        self.status: list[EngineStatus] = []
         self.answers: list[tuple[type[pipe.Frame], pipe.Order | None]] = []
         self.awaited: set[str] = set()
         self.loop = EngineLoop(model, folder / "cache", self.orders, self.hear)
@@ -33,6 +35,9 @@ class Desk:
     def hear(self, report: pipe.Frame) -> None:
         if isinstance(report, pipe.Alive):
             self.signs_of_life += 1
+            return
+        if isinstance(report, pipe.Status):
+            self.status.append(report.engine)
             return
         self.reports.append(report)
         if isinstance(report, pipe.LAST) and report.job in self.awaited:

@@ -62,10 +62,10 @@ def test_a_training_asks_before_it_begins_and_only_once(
     photos = tuple(sorted((BUNDLE / "photos" / "rex" / "train").glob("*.jpg")))[:3]
     request = request_for("cat")
 
-    def first_reports(**changes: object) -> list[pipe.Report]:
+    def first_reports(**changes: object) -> list[pipe.Frame]:
         order = pipe.Train(request=request.model_copy(update=changes), photos=photos, folder=tmp_path)
         work = train(model, order, tmp_path)
-        reports = [report for _, report in zip(range(3), work, strict=False) if report is not None]
+        reports = [report for _, report in zip(range(3), work, strict=False) if isinstance(report, pipe.Frame)]
         work.close()
         return reports
 

@@ -9,6 +9,7 @@ import torch
 
 from gpu_worker import pipe
 from gpu_worker.engine import course as training_course
+from gpu_worker.engine import gauges
 from gpu_worker.engine import loop as engine_loop
 from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.loop import EngineLoop, failure_reason
@@ -229,6 +230,22 @@ def test_checkpoints_come_by_the_clock_and_only_two_are_kept(desk: Desk, monkeyp
 
 def test_cancelling_what_is_not_there_does_nothing(desk: Desk) -> None:
     assert desk.run(pipe.Cancel(job="0" * 32), pipe.Stop()) == []
+
+
+def test_it_says_how_full_it_is_and_that_it_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauges, "EVERY_SECONDS", 0.0)
+    pictures = [desk.picture() for _ in range(2)]
+    desk.answers = [(pipe.ImaginingDone, desk.training()), (pipe.Sampled, None)]
+    desk.run(*pictures)
+    drawing = [status for status in desk.status if status.pictures]
+    assert drawing[0].queue == (1, 1)  # two people, each of whom waits for one
+    assert drawing[-1].batch_fill == pytest.approx(2 / desk.loop.studio.room.most)
+    assert drawing[-1].picture_steps_s > 0
+    training = desk.status[-1]
+    assert (training.training, training.training_slots) == (1, 1)
+    assert any(status.train_steps_s > 0 for status in desk.status)
+    assert training.slots == 64
+    assert 0 < training.memory_used_mb < training.memory_total_mb
 
 
 def test_it_shows_life_while_it_works(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

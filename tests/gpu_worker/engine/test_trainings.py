@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from gpu_worker.engine import training_job
 from gpu_worker.engine import trainings as in_work
 from gpu_worker.engine.adapters import load_adapter
 from gpu_worker.engine.base_model import BaseModel
-from gpu_worker.engine.recipes import choose_recipe
+from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Sampler
 from gpu_worker.engine.training import DreamBooth, Rows, gradients
@@ -38,8 +39,10 @@ class Company:
 
 @pytest.fixture(autouse=True)
 def _pictures_take_moments(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {"sampler": Sampler(steps=2, guidance_scale=2.0), "candidates": 2}
-    monkeypatch.setattr(training_job, "choose_recipe", lambda *given: replace(choose_recipe(*given), **few))
+    def few(*given: Any) -> Recipe:
+        return replace(choose_recipe(*given), sampler=Sampler(steps=2, guidance_scale=2.0), candidates=2)
+
+    monkeypatch.setattr(training_job, "choose_recipe", few)
 
 
 @pytest.fixture
