@@ -7,7 +7,7 @@ from typing import Any
 
 from discord.utils import format_dt
 
-from bot.access import NotAManager, NotForYou, NotYourModel, NotYourPicture
+from bot.access import NotAManager, NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.drafts import DraftGone, FormGone
@@ -73,11 +73,11 @@ PHOTO_ADVICE = {
     Flaw.BLURRED: "{Photos} {is} blurred: hold still, tap on the subject to focus, and take {it} again.",
     Flaw.SMALL: "{Photos} {has} few pixels: send the original, not a preview or a screenshot.",
 }
-ONE = {"is": "is", "it": "it", "has": "has", "cuts": "cuts"}
 KINDS_OF_JOBS = {JobKind.TRAIN: "Trainings", JobKind.IMAGINE: "Pictures"}
 NO_WORKERS = "No worker is there: nothing is drawn or trained until one starts."
 WORKERS_UNKNOWN = "The queue (Redis) does not answer, so I cannot tell how the workers stand."
 WORKER_STARTS = "loads its base model"
+ONE = {"is": "is", "it": "it", "has": "has", "cuts": "cuts"}
 SEVERAL = {"is": "are", "it": "them", "has": "have", "cuts": "cut"}
 FAILURES = {
     FailureReason.PHOTOS_MISSING: "The photos were no longer there. Please run `/train` with them again.",
@@ -356,6 +356,7 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
         "Ask again when one of them is done, or stop one with `/cancel`."
     ),
     QuotaUsedUp: _used_up,
+    NotAManager: lambda _: "That is for those who may manage this server.",
     NotYourPicture: lambda error: (
         f"<@{error.owner_id}> asked for that picture, so only they or a moderator can delete it."
     ),
@@ -370,4 +371,3 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     SeveralUnderWay: lambda error: f"You have {error.count} requests under way. Choose one with the `job` option.",
     JobAlreadyEnded: lambda error: f"It is too late to stop that: it has already {ENDINGS[error.state]}.",
 }
-    NotAManager: lambda _: "That is for those who may manage this server.",

@@ -87,10 +87,10 @@ class EngineProcess:
         self._stopping = False
         self.about: pipe.Ready | None = None
         """What the engine said when it was ready for the last time; every life of it has the same base."""
-        self.ready = asyncio.Event()
-
         self.status: EngineStatus | None = None
         """What the engine said of itself last; None while there is none that is ready."""
+        self.ready = asyncio.Event()
+
     async def run(self) -> None:
         """Keep an engine running until `stop`; raises `EngineBroken` when it cannot start or only hangs."""
         failed_starts, delay = 0, 0.0
@@ -208,10 +208,10 @@ class EngineProcess:
             self._on_ready(True)
         elif isinstance(report, pipe.Alive):
             self._in_hand = {report.job, *report.others}
-        else:
-            self._report(report)
         elif isinstance(report, pipe.Status):
             self.status = report.engine
+        else:
+            self._report(report)
 
     def _report(self, report: pipe.JobReport) -> None:
         work = self._work.get(report.job)
@@ -262,9 +262,9 @@ class EngineProcess:
         self._process = None
         if self.ready.is_set():
             self.ready.clear()
+            self.status = None
             self._on_ready(False)
         for job, work in list(self._work.items()):
-            self.status = None
             if self._stopping:
                 del self._work[job]
                 work.reports.put_nowait(None)

@@ -53,6 +53,10 @@ class WorkerSettings(BaseSettings):
     imagine_timeout_seconds: float = Field(default=1800, gt=0, description="The same for /imagine, waiting included.")
     engine_start_seconds: float = Field(default=1800, gt=0, description="How long the base model may take to load.")
     engine_step_seconds: float = Field(default=300, gt=0, description="An engine whose step takes longer is restarted.")
+    status_host: str = Field(default="127.0.0.1", description="Where the worker's small HTTP server listens.")
+    status_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Its port, for /status, /metrics and /health; unset means no server."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR."
     )
@@ -61,10 +65,6 @@ class WorkerSettings(BaseSettings):
     @classmethod
     def _names_a_base(cls, value: str) -> str:
         base_name(value)
-    status_host: str = Field(default="127.0.0.1", description="Where the worker's small HTTP server listens.")
-    status_port: int | None = Field(
-        default=None, ge=0, le=65535, description="Its port, for /status, /metrics and /health; unset means no server."
-    )
         return value.strip()
 
     @model_validator(mode="after")

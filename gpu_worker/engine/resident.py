@@ -73,6 +73,11 @@ class Resident:
     def let_go(self, slot: int) -> None:
         self._held[slot] -= 1
 
+    @property
+    def held(self) -> int:
+        """How many slots are held."""
+        return sum(count > 0 for count in self._held.values())
+
     def has_room_for(self, *digests: str) -> bool:
         """Tell whether `hold` would find a slot for each of these, one after the other."""
         theirs = {self.people[digest] for digest in digests if digest in self.people}
@@ -83,11 +88,6 @@ class Resident:
         """Bring an adapter near that may soon be asked for: into memory, and into a slot if one is empty.
 
         Raises `AdapterRefused`.
-    @property
-    def held(self) -> int:
-        """How many slots are held."""
-        return sum(count > 0 for count in self._held.values())
-
         """
         if len(self.people) < self._count:
             self.slot_of(path, digest)
