@@ -41,7 +41,6 @@ from benchmarks._sides import (
 from benchmarks.main_job import BUNDLE, Subject, load_subject, rounded
 from benchmarks.peer_dreambooth import PeerRecipe
 from gpu_worker.engine.base_model import BaseModel, load_base
-from gpu_worker.engine.choosing import find_embedders
 from gpu_worker.engine.fidelity import score_subject
 from gpu_worker.engine.judge import through_vae
 
@@ -102,7 +101,7 @@ class Measurement:
     def __init__(self, source: str, device: str, folder: Path, pictures: Path | None) -> None:
         self.plain = load_base(source, device)
         self.model = Watched(load_base(source, device))
-        embedders = find_embedders(self.model.base.folder)
+        embedders = self.model.embedders
         if embedders is None:
             raise SystemExit("there is no judging embedder beside the base: nothing can be scored")
         self.embedders, self.gallery = embedders, Gallery(self.model)

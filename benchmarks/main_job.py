@@ -22,7 +22,6 @@ import gpu_worker
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.base_model import load_base
-from gpu_worker.engine.choosing import find_embedders
 from gpu_worker.engine.embedder import Embedder
 from gpu_worker.engine.fidelity import find_copies, score_class, score_places, score_subject
 from gpu_worker.engine.judge import through_vae
@@ -205,7 +204,7 @@ def accepted(runs: Sequence[Run]) -> bool:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     model = Resident(load_base(arguments.base, arguments.device))
-    embedders = find_embedders(model.base.folder)
+    embedders = model.embedders
     if embedders is None:
         raise SystemExit("there is no judging embedder beside the base: nothing can be scored")
     bench = Bench(model, embedders.judging, folder)

@@ -18,7 +18,6 @@ from benchmarks.main_job import BUNDLE, IDENTIFIER, finish, keep, load_subject, 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.base_model import load_base
-from gpu_worker.engine.choosing import find_embedders
 from gpu_worker.engine.embedder import Embedder
 from gpu_worker.engine.fidelity import score_class, score_style
 from gpu_worker.engine.photos import to_image
@@ -100,7 +99,7 @@ def adherence(judge: Embedder, pictures: list[Image.Image]) -> float:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     model = Resident(load_base(str(BUNDLE / "base"), arguments.device))
-    embedders = find_embedders(model.base.folder)
+    embedders = model.embedders
     if embedders is None:
         raise SystemExit("there is no judging embedder beside the base: nothing can be scored")
     photos = examples(folder)

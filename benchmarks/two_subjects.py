@@ -23,7 +23,6 @@ from benchmarks.main_job import BUNDLE, Subject, finish, load_subject, rounded
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.base_model import load_base
-from gpu_worker.engine.choosing import find_embedders
 from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.fidelity import score_subject
 from gpu_worker.engine.photos import to_image
@@ -188,7 +187,7 @@ def measure(arguments: argparse.Namespace, cache: Path) -> dict[str, Any]:
     for folder in (cache, out):
         folder.mkdir(parents=True, exist_ok=True)
     model = Resident(load_base(arguments.base, arguments.device))
-    embedders = find_embedders(model.base.folder)
+    embedders = model.embedders
     if embedders is None:
         raise SystemExit("there is no judging embedder beside the base: nothing can be scored")
     bench = Bench(model, embedders, cache, out)

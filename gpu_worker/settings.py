@@ -38,6 +38,14 @@ class WorkerSettings(BaseSettings):
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
         description="What the worker is called in logs; a few random letters follow, so that no two are the same.",
     )
+    individuals_model: str = Field(
+        default="",
+        description="A DINOv2 model, folder or hub id, by which candidates are chosen; facebook/dinov2-small will do.",
+    )
+    words_model: str = Field(
+        default="",
+        description="A CLIP model, folder or hub id, that judges them; openai/clip-vit-large-patch14 will do.",
+    )
     device: Literal["auto", "cuda", "cpu"] = Field(default="auto", description="Where the engine computes.")
     threads: int | None = Field(
         default=None, ge=1, description="CPU threads of the engine; unset means all cores but one."
@@ -71,6 +79,12 @@ class WorkerSettings(BaseSettings):
     def _renews_in_time(self) -> Self:
         if self.lease_renew_seconds * 2 > self.lease_seconds:
             raise ValueError("LEASE_RENEW_SECONDS must be at most half of LEASE_SECONDS")
+        return self
+
+    @model_validator(mode="after")
+    def _names_both_or_neither(self) -> Self:
+        if bool(self.individuals_model) != bool(self.words_model):
+            raise ValueError("INDIVIDUALS_MODEL and WORDS_MODEL must be set together, or neither")
         return self
 
     @property

@@ -24,18 +24,19 @@ def main() -> None:
     from gpu_worker.engine import alone, serve
     from gpu_worker.engine.adapters import AdapterRefused
     from gpu_worker.engine.base_model import UnfitBase
+    from gpu_worker.engine.hub_embedders import UnfitEmbedder
     from gpu_worker.engine.photos import PhotoMissing
 
     torch.set_num_threads(arguments.threads)
     try:
         match arguments.command:
             case "serve":
-                serve.serve(arguments.base, arguments.device, arguments.cache, arguments.training_slots)
+                serve.serve(arguments)
             case "train":
                 alone.train_folder(arguments)
             case "generate":
                 alone.generate(arguments)
-    except (UnfitBase, AdapterRefused, PhotoMissing) as problem:
+    except (UnfitBase, UnfitEmbedder, AdapterRefused, PhotoMissing) as problem:
         sys.exit(f"dreambot engine: {problem}")
 
 
@@ -51,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--threads", type=int, default=SPARE_CORES, help="CPU threads to compute with (default: all cores but one)"
     )
+
+    shared.add_argument("--individuals", help="folder or hub id of a DINOv2 model by which candidates are chosen")
+    shared.add_argument("--words", help="folder or hub id of a CLIP model that judges them; goes with --individuals")
 
     parser = argparse.ArgumentParser(prog="python -m gpu_worker.engine", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

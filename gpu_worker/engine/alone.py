@@ -7,9 +7,8 @@ import uuid
 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.loading import load_resident
 from gpu_worker.engine.photos import PhotoMissing
-from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.studio import Studio
 from gpu_worker.engine.training_job import train
 from storage.contract import MAX_PHOTOS, MAX_SEED, MIN_PHOTOS, Adapter, ImagineRequest, TrainingOptions, TrainRequest
@@ -38,7 +37,7 @@ def train_folder(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     order = pipe.Train(request=request, photos=photos, folder=arguments.out)
-    for report in train(Resident(load_base(arguments.base, arguments.device)), order, arguments.cache):
+    for report in train(load_resident(arguments), order, arguments.cache):
         if isinstance(report, pipe.Frame):
             _show(report)
 
@@ -62,7 +61,7 @@ def generate(arguments: argparse.Namespace) -> None:
         guidance_scale=arguments.guidance,
     )
     order = pipe.Imagine(request=request, adapter=arguments.adapter, folder=arguments.out)
-    studio = Studio(Resident(load_base(arguments.base, arguments.device)), _show, _give_up)
+    studio = Studio(load_resident(arguments), _show, _give_up)
     studio.take(order)
     while studio.busy:
         if studio.has_steps:

@@ -8,15 +8,12 @@ without any publishes the last point of its trainings and reports no score.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 from PIL import Image
 
-from gpu_worker.engine.embedder import Embedder, Embedders
+from gpu_worker.engine.embedder import Embedder
 from gpu_worker.engine.fidelity import find_copies, pixel_difference
 from gpu_worker.engine.sampling import PictureOrder
-from gpu_worker.engine.small_embedder import load_embedder
 from gpu_worker.engine.trials import Aim, aim_of
 from storage.contract import TrainRequest
 
@@ -24,15 +21,6 @@ log = logging.getLogger(__name__)
 
 ADHERENCE_WEIGHT, COPY_WEIGHT, REPEAT_WEIGHT, DRIFT_WEIGHT = 0.5, 1.0, 0.5, 0.5
 """What the other parts of a candidate's score count beside its likeness."""
-
-
-@cache
-def find_embedders(base_folder: Path) -> Embedders | None:
-    """Load the embedders that lie beside the base's folder, or return None when there are none."""
-    folder = base_folder.parent / "embedders"
-    if not all((folder / name / "config.json").is_file() for name in ("choosing", "judging")):
-        return None
-    return Embedders(load_embedder(folder / "choosing"), load_embedder(folder / "judging"))
 
 
 @dataclass(frozen=True)

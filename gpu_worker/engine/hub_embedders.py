@@ -61,6 +61,10 @@ class Vocabulary:
     scale: float
 
 
+class UnfitEmbedder(Exception):
+    """A model that is to look at pictures is not to be had, or cannot do what is asked of it."""
+
+
 class HubEmbedder:
     """An embedder whose identity comes from one eye and whose words come from another, CLIP's."""
 
@@ -96,11 +100,11 @@ class HubEmbedder:
 def load_hub_embedders(individuals: str, words: str, device: str = "cpu") -> Embedders:
     """Load both models, each a folder or a hub id; `words` must be a CLIP model.
 
-    Raises OSError where one is not to be had, and ValueError where `words` has no text side.
+    Raises UnfitEmbedder where one is not to be had, and where `words` has no text side.
     """
     clip = _eye(words, device)
-    if not hasattr(clip.model, "text_model"):
-        raise ValueError(f"{words} cannot read: the model for words must be a CLIP model")
+    if not hasattr(clip.model, "text_projection"):
+        raise UnfitEmbedder(f"{words} cannot read: the model for words must be a CLIP model")
     vocabulary = _vocabulary(clip, words)
     return Embedders(
         choosing=HubEmbedder(_eye(individuals, device), clip, vocabulary), judging=HubEmbedder(clip, clip, vocabulary)
@@ -108,8 +112,11 @@ def load_hub_embedders(individuals: str, words: str, device: str = "cpu") -> Emb
 
 
 def _eye(source: str, device: str) -> Eye:
-    model = AutoModel.from_pretrained(source, use_safetensors=True, dtype=torch.float32)
-    processor = AutoImageProcessor.from_pretrained(source)
+    try:
+        model = AutoModel.from_pretrained(source, use_safetensors=True, dtype=torch.float32)
+        processor = AutoImageProcessor.from_pretrained(source)
+    except (OSError, ValueError) as problem:
+        raise UnfitEmbedder(f"{source} holds no vision model that can be loaded: {problem}") from problem
     crop = getattr(processor, "crop_size", None) or processor.size
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (processor.image_mean, processor.image_std))
     return Eye(model.to(device).requires_grad_(False).eval(), int(crop["height"]), mean, std)

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from gpu_worker.engine.adapters import AdapterFile, AdapterRefused, load_adapter
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.host_memory import HostMemory
 from gpu_worker.engine.samplers import process_of
 from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, Bank, Slots
+from gpu_worker.engine.small_embedder import find_embedders
 from gpu_worker.engine.texts import Saying, TextCache
 
 SERVING_SLOTS = 64
@@ -29,8 +31,16 @@ class NoFreeSlot(Exception):
 class Resident:
     """A base with slot layers installed, and a serving bank in which the people used last stay loaded."""
 
-    def __init__(self, base: BaseModel, slots: int = SERVING_SLOTS, together: int = 1) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        slots: int = SERVING_SLOTS,
+        together: int = 1,
+        embedders: Embedders | None = None,
+    ) -> None:
         self.base = base
+        self.embedders = embedders or find_embedders(base.folder)
+        """What chooses and judges: by default what lies beside the base, if anything does."""
         self.process = process_of(base.scheduler_config)
         self.slots = Slots()
         self.texts = TextCache()

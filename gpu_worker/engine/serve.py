@@ -3,6 +3,7 @@
 The engine dies with its parent: the kernel is asked to kill it then, and the end of stdin ends it anywhere.
 """
 
+import argparse
 import ctypes
 import logging
 import os
@@ -11,20 +12,18 @@ import signal
 import struct
 import sys
 import threading
-from pathlib import Path
 from typing import BinaryIO
 
 from gpu_worker import pipe
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.loading import load_resident
 from gpu_worker.engine.loop import EngineLoop
-from gpu_worker.engine.resident import Resident
 
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
 
 
-def serve(base: str, device: str, cache: Path, together: int) -> None:
+def serve(arguments: argparse.Namespace) -> None:
     """Load the base, say that it is ready, and work until told to stop or the parent is gone."""
     _die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):  # a service manager's reach us as well; the parent decides
@@ -35,12 +34,12 @@ def serve(base: str, device: str, cache: Path, together: int) -> None:
         reports.write(pipe.encode(frame))
 
     orders: queue.SimpleQueue[pipe.Order | None] = queue.SimpleQueue()
-    model = Resident(load_base(base, device), together=together)
+    model = load_resident(arguments, together=arguments.training_slots)
     stdin = os.fdopen(os.dup(0), "rb", buffering=0)  # raw, for a buffer would be locked by the reading thread at exit
     threading.Thread(target=read_orders, args=(stdin, orders), name="orders", daemon=True).start()
     send(pipe.Ready(device=str(model.base.device), base_digest=model.base.digest, resolution=model.base.resolution))
-    log.info("ready on %s with %s", model.base.device, base)
-    EngineLoop(model, cache, orders, send).run()
+    log.info("ready on %s with %s", model.base.device, arguments.base)
+    EngineLoop(model, arguments.cache, orders, send).run()
 
 
 def read_orders(stream: BinaryIO, orders: "queue.SimpleQueue[pipe.Order | None]") -> None:

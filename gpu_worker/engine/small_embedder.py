@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gpu_worker.engine.embedder import Knowledge, Outputs, pixels_of
+from gpu_worker.engine.embedder import Embedders, Knowledge, Outputs, pixels_of
 
 SIZE = 64
 BATCH = 64
@@ -108,6 +109,15 @@ class SmallEmbedder(nn.Module):
 def to_tensor(pictures: Sequence[Image.Image]) -> Tensor:
     """Return the pictures' middle squares as [b, 3, 64, 64] in -1..1."""
     return pixels_of(pictures, SIZE, Image.Resampling.BOX) * 2 - 1
+
+
+@cache
+def find_embedders(base_folder: Path) -> Embedders | None:
+    """Load the embedders that lie beside the base's folder, or return None when there are none."""
+    folder = base_folder.parent / "embedders"
+    if not all((folder / name / "config.json").is_file() for name in ("choosing", "judging")):
+        return None
+    return Embedders(load_embedder(folder / "choosing"), load_embedder(folder / "judging"))
 
 
 def load_embedder(folder: Path, device: str = "cpu") -> SmallEmbedder:

@@ -21,7 +21,6 @@ from gpu_worker.engine.candidates import Tried, points_to_try, stopped_paying
 from gpu_worker.engine.checkpoints import training_digest
 from gpu_worker.engine.choosing import (
     Look,
-    find_embedders,
     score_candidate,
 )
 from gpu_worker.engine.class_check import doubted
@@ -46,6 +45,8 @@ Reports = Generator["pipe.Report | Due | None", None, None]
 
 READ_EVERY = 5
 """Steps between two readings of the losses: each reading waits for the device."""
+OTHERS = 32
+"""Class images that are kept at hand, to hold the subject against."""
 SHOWN = 4
 """Pictures on the sheet that the card shows."""
 
@@ -83,7 +84,7 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     `Diverged` when it does so twice, `PhotoMissing`, and what `memory.ran_out` knows.
     """
     request, started = order.request, time.monotonic()
-    seen, embedders = load_photos(order.photos), find_embedders(model.base.folder)
+    seen, embedders = load_photos(order.photos), model.embedders
     if shown := doubted(embedders, request, seen):
         yield pipe.JobFailed(job=request.job, reason=FailureReason.CLASS_DOUBTFUL, seen_class=shown)
         return
@@ -165,6 +166,7 @@ def _class_examples(
             yield _progress(course, Stage.CLASS_IMAGES, start, len(images))
             yield from draw_class_images(model, group, course.recipe.sampler)
     pictures = load_photos([image.path for image in images])
+    course.class_images = pictures[:OTHERS]
     side = training_side(model.base, request)
     latents = yield from _encode([to_pixels(fitted(picture, side)).unsqueeze(0) for picture in pictures], model)
     return Examples(latents, [[image.prompt] for image in images])
@@ -259,7 +261,7 @@ def _look(
         of_class = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, trainer.slot), sampler)
     if not course.class_by_base:
         course.class_by_base = yield from _draw(model, trainer, CHOOSING.class_orders(course.request, 0), sampler)
-    return Look(orders, pictures, of_class, course.class_by_base)
+    return Look(orders, pictures, of_class, course.class_by_base, course.others)
 
 
 def _draw(

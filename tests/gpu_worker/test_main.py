@@ -64,6 +64,7 @@ async def test_the_engine_dies_with_a_killed_worker_whose_files_the_next_one_rem
         ("WORKER_NAME=The Worker", "WORKER_NAME"),
         ("BASE_MODEL=///", "BASE_MODEL"),
         ("LEASE_RENEW_SECONDS=29", "LEASE_RENEW_SECONDS"),
+        ("WORDS_MODEL=openai/clip-vit-large-patch14", "INDIVIDUALS_MODEL"),
         ("REDIS_URL=localhost:6379", "REDIS_URL"),
         ("BLOB_URL=gopher://blobs", "BLOB_URL"),
         ("CACHE_DIR=/dev/null/cache", "CACHE_DIR"),

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from benchmarks.style import washed
-from gpu_worker.engine.choosing import Look, Score, find_embedders, likeness, score_candidate
+from gpu_worker.engine.choosing import Look, Score, likeness, score_candidate
 from gpu_worker.engine.fidelity import score_style
 from gpu_worker.engine.photos import load_photos
 from gpu_worker.engine.sampling import PictureOrder
+from gpu_worker.engine.small_embedder import find_embedders
 from gpu_worker.engine.trials import CHOOSING, JUDGING, aim_of
 from storage.contract import Quality, SubjectKind, TrainRequest
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 
 from gpu_worker import pipe
-from gpu_worker.engine import training_job
-from gpu_worker.engine.choosing import find_embedders
 from gpu_worker.engine.class_check import seen_instead
 from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.photos import load_photos
 from gpu_worker.engine.resident import Resident
+from gpu_worker.engine.small_embedder import find_embedders
 from gpu_worker.engine.training_job import train
 from storage.contract import FailureReason, SubjectKind
 from tests.gpu_worker.engine.test_choosing import BUNDLE, request_for
@@ -58,14 +57,15 @@ def test_a_class_that_nobody_knows_is_not_asked_about(embedders: Embedders) -> N
 def test_a_training_asks_before_it_begins_and_only_once(
     embedders: Embedders, model: Resident, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_job, "find_embedders", lambda _: embedders)
+    monkeypatch.setattr(model, "embedders", embedders)
     photos = tuple(sorted((BUNDLE / "photos" / "rex" / "train").glob("*.jpg")))[:3]
     request = request_for("cat")
 
     def first_reports(**changes: object) -> list[pipe.Frame]:
         order = pipe.Train(request=request.model_copy(update=changes), photos=photos, folder=tmp_path)
         work = train(model, order, tmp_path)
-        reports = [report for _, report in zip(range(3), work, strict=False) if isinstance(report, pipe.Frame)]
+        first = [report for _, report in zip(range(3), work, strict=False)]
+        reports: list[pipe.Frame] = [report for report in first if isinstance(report, pipe.Frame)]
         work.close()
         return reports
 

@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.main_job import BUNDLE, Bench, load_subject
 from gpu_worker.engine.base_model import load_base
-from gpu_worker.engine.choosing import find_embedders
 from gpu_worker.engine.resident import Resident
 from storage.contract import TrainingOptions
 
@@ -15,7 +14,7 @@ from storage.contract import TrainingOptions
 @pytest.mark.timeout(600)
 def test_a_short_training_teaches_the_subject_and_keeps_the_class(tmp_path: Path) -> None:
     model = Resident(load_base(str(BUNDLE / "base"), "cpu"))
-    embedders = find_embedders(model.base.folder)
+    embedders = model.embedders
     assert embedders is not None
     bench = Bench(model, embedders.judging, tmp_path)
     rex = load_subject(BUNDLE / "photos" / "rex")

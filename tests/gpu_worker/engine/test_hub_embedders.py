@@ -1,5 +1,6 @@
 """Embedders made of DINOv2 and CLIP: tiny ones with random weights, saved and loaded like those from the hub."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,16 @@ import torch.nn.functional as F
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, Dinov2Config, Dinov2Model
 
+from gpu_worker import pipe
+from gpu_worker.engine import training_job
+from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.embedder import Embedders, pixels_of
 from gpu_worker.engine.fidelity import find_copies, score_places, score_style, score_subject
-from gpu_worker.engine.hub_embedders import CLASSES, load_hub_embedders
+from gpu_worker.engine.hub_embedders import CLASSES, UnfitEmbedder, load_hub_embedders
+from gpu_worker.engine.resident import Resident
 from tests.gpu_worker.engine.conftest import tiny_tokenizer
+from tests.gpu_worker.engine.test_choosing import request_for
+from tests.gpu_worker.engine.test_recovery import RECIPE
 
 SIDE = 28
 BUNDLE = Path(__file__).parents[3] / "gpu_worker" / "demo_bundle"
@@ -84,10 +91,22 @@ def test_scores_are_held_against_what_the_base_draws(embedders: Embedders) -> No
 
 
 def test_a_model_that_cannot_read_is_refused(folders: tuple[Path, Path]) -> None:
-    with pytest.raises(ValueError, match="must be a CLIP model"):
+    with pytest.raises(UnfitEmbedder, match="must be a CLIP model"):
         load_hub_embedders(str(folders[1]), str(folders[0]))
 
 
 def test_a_model_that_is_not_there_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="nothing"):
+    with pytest.raises(UnfitEmbedder, match="nothing"):
         load_hub_embedders(str(tmp_path / "nothing"), str(folders[1]))
+
+
+def test_a_training_is_chosen_and_judged_by_them(
+    embedders: Embedders, base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Resident(base, slots=1, embedders=embedders)
+    monkeypatch.setattr(training_job, "choose_recipe", lambda *_: replace(RECIPE, steps=8))
+    photos = tuple(sorted((BUNDLE / "photos" / "rex" / "train").glob("*.jpg")))[:3]
+    order = pipe.Train(request=request_for("dog"), photos=photos, folder=tmp_path)
+    *_, done = filter(None, training_job.train(model, order, tmp_path / "cache"))
+    assert isinstance(done, pipe.TrainingDone)
+    assert done.findings is not None

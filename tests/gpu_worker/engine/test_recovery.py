@@ -136,7 +136,7 @@ def use(monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> None:
     monkeypatch.setattr(training_job, "choose_recipe", lambda *_: recipe)
 
 
-def let_scores_differ(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def let_scores_differ(house: House, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Score candidates by their brightness, so that the best is rarely the last; return where scores are noted."""
     scores: list[float] = []
 
@@ -144,7 +144,7 @@ def let_scores_differ(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         scores.append(-sum(ImageStat.Stat(picture).mean[0] for picture in given[2].pictures))
         return score_of(scores[-1])
 
-    monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
+    monkeypatch.setattr(house.model, "embedders", SimpleNamespace(choosing=None, judging=None))
     monkeypatch.setattr(training_job, "score_candidate", brightness)
     return scores
 
@@ -159,7 +159,7 @@ def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(
     house: House, monkeypatch: pytest.MonkeyPatch, branch: str
 ) -> None:
     use(monkeypatch, BRANCHES[branch])
-    let_scores_differ(monkeypatch)
+    let_scores_differ(house, monkeypatch)
     straight = house.finish()
     expected = [file_digest(path) for path in (straight.adapter, *(sample.path for sample in straight.samples))]
     for killed_after in {"prior and text": (4, 9, STEPS)}.get(branch, (10,)):
@@ -182,7 +182,7 @@ def test_runners_up_are_published_beside_the_best_and_outlive_the_worker(
         scores = iter(Score(likeness=like, adherence=right, copied=0, repeated=0, drift=0) for like, right in parts)
         monkeypatch.setattr(training_job, "score_candidate", lambda *_: next(scores))
 
-    monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
+    monkeypatch.setattr(house.model, "embedders", SimpleNamespace(choosing=None, judging=None))
     points = sorted(points_to_try(RECIPE, CHOOSING.pictures, CHOOSING.sampler(RECIPE)))
     judged()
     straight = house.finish()
@@ -221,9 +221,9 @@ def test_a_prior_without_weight_has_no_teacher(
 
 def test_a_training_that_no_longer_pays_ends_with_its_best(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trained far too long on purpose: the first candidate stays the best, and most of the steps are saved."""
-    scores = iter(range(10, -90, -1))  # each clearly worse than the one before
-    monkeypatch.setattr(training_job, "find_embedders", lambda _: SimpleNamespace(choosing=None, judging=None))
-    monkeypatch.setattr(training_job, "score_candidate", lambda *_: score_of(next(scores) / 10))
+    scores = iter(range(5, -95, -1))  # each clearly worse than the one before
+    monkeypatch.setattr(house.model, "embedders", SimpleNamespace(choosing=None, judging=None))
+    monkeypatch.setattr(training_job, "score_candidate", lambda *_: score_of(next(scores) / 5))
     recipe = replace(RECIPE, steps=100, candidates=20)
     use(monkeypatch, recipe)
     points = sorted(points_to_try(recipe, CHOOSING.pictures, CHOOSING.sampler(recipe)))
@@ -235,7 +235,7 @@ def test_a_training_that_no_longer_pays_ends_with_its_best(house: House, monkeyp
 
 def test_a_training_stopped_anywhere_ends_as_if_it_had_not_been(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while a candidate is drawn, or the result."""
-    scores = let_scores_differ(monkeypatch)
+    scores = let_scores_differ(house, monkeypatch)
     expected = file_digest(house.finish().adapter)
     expected_scores = scores.copy()
     scores.clear()
