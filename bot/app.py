@@ -1,17 +1,20 @@
 """The Discord client: which commands it has, and what happens when one fails."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.command_list import sync_commands
 from bot.commands import register_all
 from bot.forms import take_in
 from bot.replies import answer_error
 from bot.services import Services
 from bot.under_way import UnderWay
+from bot.views.welcome import welcome
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +38,16 @@ class Dreambot(commands.AutoShardedBot):
             max_ratelimit_timeout=60,
         )
         self.services = services
+        self.command_ids: Mapping[str, int] = {}
         self.under_way = UnderWay(services.database, services.clock)
 
     async def setup_hook(self) -> None:
         self.tree.error(self.on_command_error_of_tree)
         register_all(self)
-        guild_id = self.services.settings.dev_guild_id
-        if guild_id is None:
-            await self.tree.sync()
-        else:
-            guild = discord.Object(guild_id)
-            self.tree.copy_global_to(guild=guild)
-            await self.tree.sync(guild=guild)
+        self.command_ids = await sync_commands(self)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await welcome(guild, self.command_ids)
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         if interaction.type is discord.InteractionType.modal_submit:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from bot.ahead import Ahead
 from bot.app import Dreambot
 from bot.delivery import Delivery
 from bot.drafts import keep_no_old_drafts
+from bot.erasure import empty_bin
 from bot.events import EventReader
 from bot.files import Links, application, serving
 from bot.loops import Loop
@@ -51,6 +53,7 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
         def show() -> None:
             delivery.wake()
 
+        ahead = Ahead(pool, utc_now)
         outbox = Outbox(database, pool, utc_now, on_cancelled=show)
         links = Links(settings.public_url, settings.link_secret.get_secret_value(), utc_now)
         services = Services(
@@ -60,6 +63,7 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
             queue=outbox,
             wake_delivery=show,
             base=base_name(settings.base_model),
+            expect=ahead.expect,
             link=links.sign,
         )
         bot = Dreambot(services)
@@ -80,10 +84,12 @@ async def open_house(settings: BotSettings) -> AsyncIterator[House]:
         await stack.enter_async_context(serving(application(blobs, links), settings.files_host, settings.files_port))
         loops: Sequence[Loop] = (
             outbox.run,
+            ahead.run,
             events.run,
             delivery.run,
             *reconciler.loops,
             partial(keep_no_old_drafts, services),
+            partial(empty_bin, services),
             partial(bot.under_way.tell_who_was_left, bot),
         )
 

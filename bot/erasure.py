@@ -1,7 +1,26 @@
 """Delete a model so that nothing of it is left: rows at once, and every blob that was made for or with it."""
 
+from functools import partial
+
+from bot.loops import Wake, forever
 from bot.services import Services
+from storage.bin import overdue_models
 from storage.models import delete_model, trainings_of
+
+LOOK_SECONDS = 300.0
+BATCH = 20
+
+
+async def empty_bin(services: Services) -> None:
+    """Erase the deleted models whose owners have let their day go by; runs for ever."""
+    await forever("the removal of deleted models", partial(erase_overdue, services), Wake(LOOK_SECONDS).rest)
+
+
+async def erase_overdue(services: Services) -> None:
+    async with services.database.read() as session:
+        overdue = await overdue_models(session, services.clock(), BATCH)
+    for model in overdue:
+        await erase_model(services, model.id, model.owner_id)
 
 
 async def erase_model(services: Services, model_id: str, owner_id: int) -> None:

@@ -7,7 +7,7 @@ from statistics import median
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import Quality
-from storage.history import count_active_trainings, finished_trainings
+from storage.history import count_active_trainings, finished_imaginings, finished_trainings
 from storage.jobs import NewTraining
 from storage.schema import Job
 
@@ -37,6 +37,19 @@ async def estimate(session: AsyncSession, training: NewTraining) -> Estimate:
     pace = median(paces) if paces else ROUGH_SECONDS_A_STEP
     ahead = await count_active_trainings(session, training.base)
     return Estimate(_steps(training, done) * pace, ahead, measured=bool(paces))
+
+
+async def usual_training_seconds(session: AsyncSession, base: str) -> float:
+    """Return what a training of good quality takes of the GPU, as far as that is known."""
+    done = await finished_trainings(session, base)
+    like = [job.seconds for job in done if job.seconds and job.request["quality"] == Quality.GOOD]
+    return median(like) if like else ROUGH_STEPS[Quality.GOOD] * ROUGH_SECONDS_A_STEP
+
+
+async def usual_picture_seconds(session: AsyncSession, base: str) -> float | None:
+    """Return what a picture took lately of the GPU; None before there was one."""
+    took = [job.seconds / int(job.request["count"]) for job in await finished_imaginings(session, base) if job.seconds]
+    return median(took) if took else None
 
 
 def _steps(training: NewTraining, done: Sequence[Job]) -> float:

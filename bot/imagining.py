@@ -1,6 +1,7 @@
 """From a prompt to a promise: read what a person asks for, write it down in one transaction, show the waiting card."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +19,10 @@ from bot.replies import withdraw
 from bot.room import check_room
 from bot.templates import fill, read_template
 from storage.bases import Shape, picture_size, shapes
-from storage.contract import MAX_COUNT, MAX_SEED, ImagineRequest
+from storage.contract import MAX_COUNT, MAX_SEED, Adapter, ImagineRequest
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
-from storage.jobs import NewImagining, accept_imagining, find_job
+from storage.jobs import NewImagining, NewSubject, accept_imagining, find_job
 from storage.models import find_model, own_models, usable_models
 from storage.people import Defaults, defaults_of
 from storage.schema import Model, ModelStatus, SetKind
@@ -30,6 +31,7 @@ from storage.sets import accept_set, members, set_of
 if TYPE_CHECKING:
     from bot.app import Dreambot
 
+MODEL_ID = re.compile(r"[0-9a-f]{32}")
 UNREADY_LOOKED_AT = 100
 """How many of a person's newest models are looked through for a name that cannot draw yet."""
 
@@ -60,14 +62,16 @@ class Wish:
 async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> None:
     """Answer a wish with a waiting card.
 
-    Raises `EmptyPrompt`, `PromptTooLong`, `InvalidTemplate`, `LookNotFound`, `SeveralSubjects`, `AmbiguousName`,
-    `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
+    Raises `EmptyPrompt`, `PromptTooLong`, `InvalidTemplate`, `LookNotFound`, `SeveralSubjects`, `DifferentBases`,
+    `AmbiguousName`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
     """
     services = interaction.client.services
     async with services.database.read() as session:
         defaults = await defaults_of(session, interaction.user.id)
         look = await _look(session, services.base, wish, defaults, interaction.guild_id)
         models = await nameable_models(session, interaction.user.id, interaction.guild_id)
+        if wish.model is not None and MODEL_ID.fullmatch(wish.model) and all(wish.model != each.id for each in models):
+            models = [*models, await find_model(session, wish.model, interaction.user.id, interaction.guild_id)]
     seed = _any_seed() if wish.seed is None else wish.seed
     count = wish.count or (look.count if look is not None else None) or defaults.count
     private = defaults.private if wish.private is None else wish.private
@@ -78,13 +82,14 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     asked = []
     for words, first, number in pictures.runs:
         reading = _read(words, wish.model, models, interaction.user.id)
-        base = services.base if reading.model is None else reading.model.base
+        base = reading.models[0].base if reading.models else services.base
         width, height = picture_size(base, shape)
         asked.append(
             NewImagining(
                 **asker,
                 job=uuid4().hex,
                 model=reading.model,
+                subjects=tuple(NewSubject(named.model, named.words) for named in reading.subjects),
                 prompt=reading.words,
                 prompt_shown=words if pictures.vary else tidy(wish.prompt),
                 negative_prompt=read_negative(", ".join(filter(None, (negative, look.negative if look else "")))),
@@ -141,20 +146,21 @@ async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, 
         together, jobs = await set_of(session, job_id), await members(session, job_id)
         if jobs[0].prompt_shown is None:
             raise PromptGone
+        requests = [ImagineRequest.model_validate(job.request) for job in jobs]
         models = {
-            job.model_id: _ready(await find_model(session, job.model_id, interaction.user.id, interaction.guild_id))
-            for job in jobs
-            if job.model_id is not None
+            adapter.model: _ready(await find_model(session, adapter.model, interaction.user.id, interaction.guild_id))
+            for request in requests
+            for adapter in _adapters(request)
         }
     asker, shift = _asker(interaction), 0 if same_seed else _any_seed()
     asked = []
-    for job in jobs:
-        request = ImagineRequest.model_validate(job.request)
+    for job, request in zip(jobs, requests, strict=True):
         asked.append(
             NewImagining(
                 **asker,
                 job=uuid4().hex,
-                model=None if job.model_id is None else models[job.model_id],
+                model=None if request.adapter is None else models[request.adapter.model],
+                subjects=tuple(NewSubject(models[one.adapter.model], one.prompt) for one in request.subjects),
                 prompt=request.prompt,
                 prompt_shown=job.prompt_shown or "",
                 negative_prompt=request.negative_prompt,
@@ -176,6 +182,11 @@ async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, 
     await _promise(interaction, asked, None if together is None else together.words)
 
 
+def _adapters(request: ImagineRequest) -> list[Adapter]:
+    alone = [] if request.adapter is None else [request.adapter]
+    return [*alone, *(subject.adapter for subject in request.subjects)]
+
+
 async def nameable_models(session: AsyncSession, asker_id: int, guild_id: int | None) -> Sequence[Model]:
     """Return what a prompt may mean: the models that can draw for this person here, and their own that cannot yet."""
     own = await own_models(session, asker_id, 0, UNREADY_LOOKED_AT)
@@ -194,8 +205,8 @@ async def _look(session: AsyncSession, base: str, wish: Wish, defaults: Defaults
 
 def _read(prompt: str, chosen: str | None, models: Sequence[Model], asker_id: int) -> Reading:
     reading = read_prompt(prompt, models, asker_id, None if chosen is None else _choose(chosen, models, asker_id))
-    if reading.model is not None:
-        _ready(reading.model)
+    for model in reading.models:
+        _ready(model)
     return reading
 
 

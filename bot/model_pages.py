@@ -5,7 +5,7 @@ Whoever opened a page leafs in it; anybody else who presses there gets pages of 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 
@@ -13,19 +13,23 @@ from bot.access import own_model
 from bot.erasure import erase_model
 from bot.rendering import load
 from bot.services import Services
+from bot.text import WHO_GETS_IT, WHO_MAY_DRAW, bold
 from bot.uploads import FILE_BYTES
 from bot.views import model_gallery
-from bot.views.model_buttons import Place, Scope, Verb
-from bot.views.model_gallery import PAGE_MODELS, Shown
+from bot.views.model_buttons import Place, Verb
+from bot.views.model_gallery import PAGE_MODELS, Options, Shown
+from bot.views.model_offers import HeirMenu, PeopleMenu
 from bot.views.rename_form import RenameForm
 from bot.views.rendered import Rendered
+from storage.bin import bin_model, binned_models, take_back
+from storage.gallery import Scope, count_models, page_of_models, uses_of
+from storage.jobs import pictures_of
 from storage.models import (
-    count_own,
-    count_server,
     find_model,
-    own_models,
-    server_models,
+    people_shared_with,
+    publish_model,
     share_model,
+    trainings_of,
     unshare_model,
 )
 from storage.schema import Model
@@ -37,26 +41,62 @@ if TYPE_CHECKING:
     Interaction = discord.Interaction[Dreambot]
 
 
+SAMPLES = 5
+"""How many samples a model's page shows beside the cover."""
+
+
 async def show_gallery(interaction: "Interaction", place: Place) -> None:
     """Fill the reply, which must be deferred, with a page of the gallery."""
     services = interaction.client.services
     shown, total, place = await _page(services, place, interaction.guild_id)
-    await _fill(interaction, model_gallery.render_page(shown, total, place, interaction.guild_id))
+    scopes = [Scope.MINE, Scope.GIVEN]
+    if interaction.guild_id is not None:
+        scopes.insert(1, Scope.SERVER)
+    if services.settings.public_models or place.scope is Scope.PUBLIC:
+        scopes.append(Scope.PUBLIC)
+    async with services.database.read() as session:
+        deleted = await binned_models(session, place.viewer) if place.scope is Scope.MINE else []
+    options = Options(scopes=scopes, deleted=deleted)
+    await _fill(interaction, model_gallery.render_page(shown, total, place, interaction.guild_id, options))
 
 
 async def turn_to(interaction: "Interaction", place: Place) -> None:
     await show_gallery(interaction, await _begin(interaction, place))
 
 
+async def undo(interaction: "Interaction", model_id: str, place: Place) -> None:
+    """Bring back a model that the presser deleted. Raises `ModelNotFound`, `NameTaken`."""
+    async with interaction.client.services.database.write() as session:
+        model = await take_back(session, model_id, interaction.user.id)
+    await open_model(interaction, model.id, place)
+
+
 async def open_model(interaction: "Interaction", model_id: str, place: Place) -> None:
     """Show a model that the presser may see. Raises `ModelNotFound`."""
     services = interaction.client.services
     async with services.database.read() as session:
+        await find_model(session, model_id, interaction.user.id, interaction.guild_id)
+    await show_model(interaction, model_id, await _begin(interaction, place))
+
+
+async def show_model(interaction: "Interaction", model_id: str, place: Place) -> None:
+    """Fill the reply, which must be deferred, with a model that the presser may see. Raises `ModelNotFound`."""
+    services = interaction.client.services
+    async with services.database.read() as session:
         model = await find_model(session, model_id, interaction.user.id, interaction.guild_id)
         variants = await choices(session, model.id)
-    place = await _begin(interaction, place)
-    shown = replace(await _shown(services, model), choices=variants)
-    await _fill(interaction, model_gallery.render_model(shown, place, interaction.guild_id))
+        trainings = await trainings_of(session, model.id)
+        samples = await pictures_of(session, trainings[-1], model.variant) if trainings else []
+        shown = replace(
+            await _shown(services, model),
+            choices=variants,
+            uses=await uses_of(session, model.id),
+            people=len(await people_shared_with(session, model.id)),
+        )
+    keys = [image.key for image in samples if image.key != model.cover_key][:SAMPLES]
+    shown = replace(shown, samples=await load(services, keys, "sample", FILE_BYTES))
+    may_publish = services.settings.public_models
+    await _fill(interaction, model_gallery.render_model(shown, place, interaction.guild_id, may_publish=may_publish))
 
 
 async def _share(interaction: "Interaction", model_id: str, place: Place) -> None:
@@ -88,6 +128,54 @@ async def _ask_to_delete(interaction: "Interaction", model_id: str, place: Place
     await _fill(interaction, model_gallery.render_question(model, place))
 
 
+async def _bin(interaction: "Interaction", model_id: str, place: Place) -> None:
+    services = interaction.client.services
+    async with services.database.write() as session:
+        await own_model(session, model_id, interaction.user.id)
+        await bin_model(session, model_id, interaction.user.id, services.clock())
+    services.queue.wake()
+    services.wake_delivery()
+    await show_gallery(interaction, await _begin(interaction, place))
+
+
+async def _publish(interaction: "Interaction", model_id: str, place: Place) -> None:
+    services = interaction.client.services
+    async with services.database.write() as session:
+        model = await own_model(session, model_id, interaction.user.id)
+        if services.settings.public_models:
+            await publish_model(session, model.id, model.owner_id, services.clock())
+    await open_model(interaction, model_id, place)
+
+
+async def _withdraw(interaction: "Interaction", model_id: str, place: Place) -> None:
+    async with interaction.client.services.database.write() as session:
+        model = await own_model(session, model_id, interaction.user.id)
+        await publish_model(session, model.id, model.owner_id, None)
+    await open_model(interaction, model_id, place)
+
+
+async def _share_with_people(interaction: "Interaction", model_id: str, _place: Place) -> None:
+    async with interaction.client.services.database.write() as session:
+        model = await own_model(session, model_id, interaction.user.id)
+        people = await people_shared_with(session, model.id)
+    words = WHO_MAY_DRAW.format(bold(model.name))
+    await interaction.response.send_message(view=_asking(words, PeopleMenu(model.id, people)), ephemeral=True)
+
+
+async def _give(interaction: "Interaction", model_id: str, _place: Place) -> None:
+    async with interaction.client.services.database.write() as session:
+        model = await own_model(session, model_id, interaction.user.id)
+    words = WHO_GETS_IT.format(bold(model.name))
+    await interaction.response.send_message(view=_asking(words, HeirMenu(model.id)), ephemeral=True)
+
+
+def _asking(words: str, menu: discord.ui.Item[Any]) -> discord.ui.LayoutView:
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.TextDisplay(words))
+    view.add_item(discord.ui.ActionRow(menu))
+    return view
+
+
 async def _delete(interaction: "Interaction", model_id: str, place: Place) -> None:
     services = interaction.client.services
     async with services.database.write() as session:
@@ -102,14 +190,24 @@ ACTIONS: Mapping[Verb, Callable[["Interaction", str, Place], Awaitable[None]]] =
     Verb.SHARE: _share,
     Verb.UNSHARE: _unshare,
     Verb.RENAME: _rename,
+    Verb.PEOPLE: _share_with_people,
+    Verb.PUBLISH: _publish,
+    Verb.WITHDRAW: _withdraw,
+    Verb.GIVE: _give,
     Verb.DELETE: _ask_to_delete,
+    Verb.BIN: _bin,
     Verb.ERASE: _delete,
 }
 
 
 async def _begin(interaction: "Interaction", place: Place) -> Place:
-    """Acknowledge a press, and return where the presser is: in the page at hand, or in a new one of their own."""
-    if interaction.user.id == place.viewer:
+    """Acknowledge a press, and return where the presser is: in the page at hand, or in a new one of their own.
+
+    What is for one person's eyes never comes to stand in a page that everybody sees.
+    """
+    seen = interaction.message is not None and not interaction.message.flags.ephemeral
+    own = place.scope in {Scope.MINE, Scope.GIVEN} and seen and interaction.guild_id is not None
+    if interaction.user.id == place.viewer and not own:
         await interaction.response.defer()
         return place
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -123,16 +221,11 @@ async def _fill(interaction: "Interaction", page: Rendered) -> None:
 async def _page(services: Services, place: Place, guild_id: int | None) -> tuple[list[Shown], int, Place]:
     """Load a page, or the last one when there are not so many any more."""
     async with services.database.read() as session:
-        if place.scope is Scope.MINE:
-            total = await count_own(session, place.viewer)
-        else:
-            total = 0 if guild_id is None else await count_server(session, guild_id)
+        total = await count_models(session, place.scope, place.viewer, guild_id)
         place = replace(place, page=min(place.page, model_gallery.page_count(total) - 1))
-        first = place.page * PAGE_MODELS
-        if place.scope is Scope.MINE:
-            models = await own_models(session, place.viewer, first, PAGE_MODELS)
-        else:
-            models = [] if guild_id is None else await server_models(session, guild_id, first, PAGE_MODELS)
+        models = await page_of_models(
+            session, place.scope, place.sort, place.viewer, guild_id, place.page * PAGE_MODELS, PAGE_MODELS
+        )
     return [await _shown(services, model) for model in models], total, place
 
 

@@ -16,7 +16,7 @@ from storage.contract import JobKind
 from storage.errors import BlobMissing
 from storage.history import message_of
 from storage.jobs import pictures_of, queue_place
-from storage.models import model_of
+from storage.models import model_of, second_model_of
 from storage.schema import ACTIVE, WAITING, DeliveryKind, Image, Job
 from storage.sets import members, pictures_of_set, set_of
 
@@ -68,12 +68,13 @@ async def _around(session: AsyncSession, job: Job) -> tuple[Around, Sequence[Ima
     together = await set_of(session, job.id)
     parent = None if job.parent_id is None else await message_of(session, job.parent_id)
     address = None if parent is None else parent.address
+    jobs = [job] if together is None else await members(session, job.id)
+    seconds = {each.id: second for each in jobs if (second := await second_model_of(session, each)) is not None}
     if together is None:
-        return Around(parent=address), await pictures_of(session, job.id)
-    jobs = await members(session, job.id)
+        return Around(parent=address, seconds=seconds), await pictures_of(session, job.id)
     models = {each.model_id: await model_of(session, each) for each in jobs if each.model_id is not None}
     known = {model_id: model for model_id, model in models.items() if model is not None}
-    around = Around(jobs=jobs, models=known, words=together.words, parent=address)
+    around = Around(jobs=jobs, models=known, seconds=seconds, words=together.words, parent=address)
     return around, await pictures_of_set(session, jobs)
 
 

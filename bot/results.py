@@ -34,6 +34,8 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
         images = await pictures_of(session, job.id, model.variant)
         variants = await choices(session, model.id)
         asks = await is_open(session, job, services.clock())
+    if job.state is JobState.SUCCEEDED:
+        services.expect(model)  # its button invites to draw with it
     samples = await load(services, [image.key for image in images[:MAX_FILES]], "sample", limit)
     if asks:
         return marked(training_card.render_question(job, model, class_row(job)), job.id, DeliveryKind.RESULT)

@@ -11,7 +11,7 @@ import discord
 from bot.settings import BotSettings
 from storage.blobs import Blobs
 from storage.database import Database
-from storage.schema import Job
+from storage.schema import Job, Model
 from storage.worker_status import WorkerStatus
 
 DECODERS = 2
@@ -55,6 +55,8 @@ class Services:
     wake_delivery: Callable[[], None]
     base: str
     """The base model's short name, as it stands in queue names."""
+    expect: Callable[[Model], None] = lambda _model: None
+    """Hears of models that somebody may be about to draw with."""
     clock: Callable[[], datetime] = utc_now
     fetch: Callable[[discord.Attachment], Awaitable[bytes]] = read_attachment
     link: Callable[[str, str], str | None] = lambda _key, _filename: None

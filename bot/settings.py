@@ -51,6 +51,15 @@ class BotSettings(BaseSettings):
     max_trainings_per_day: int = Field(
         default=10, ge=0, description="How many trainings in 24 hours, one at a time; 0 sets no limit."
     )
+    gpu_price_per_hour: float = Field(
+        default=0,
+        ge=0,
+        description="What an hour of your GPU costs, so that people see what they spend; 0 says nothing.",
+    )
+    currency: str = Field(default="USD", max_length=8, description="The currency of that price.")
+    public_models: bool = Field(
+        default=False, description="Let people share a model with everybody who can reach this bot, in any server."
+    )
     reports_channel_id: int | None = Field(
         default=None, description="The channel where reported pictures are told of; the log tells of them in any case."
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from discord.utils import format_dt
 
-from bot.access import NotAManager, NotYourModel, NotYourPicture
+from bot.access import NotAManager, NotForYou, NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.drafts import DraftGone, FormGone
@@ -15,7 +15,8 @@ from bot.estimates import Estimate
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.looks import MayNotKeepLooks, NoPlaceForPrompt
 from bot.photo_checks import Advice, Flaw
-from bot.prompts import AmbiguousName, EmptyPrompt, InvalidSeed, PromptTooLong, SeveralSubjects, tidy
+from bot.prompts import AmbiguousName, DifferentBases, EmptyPrompt, InvalidSeed, PromptTooLong, SeveralSubjects, tidy
+from bot.standing import State
 from bot.templates import MAX_DEPTH, MAX_OPTIONS, MAX_TEMPLATE_CHARS, InvalidTemplate, TemplateProblem
 from bot.train_options import MOST_VIEWS, InvalidOption, OptionProblem
 from bot.training import ChildAsSubject, InvalidClass
@@ -40,6 +41,7 @@ from storage.errors import (
     TrainingActive,
     UserError,
 )
+from storage.gallery import Scope, Sort
 from storage.names import MAX_CHARS
 from storage.reports import Reason
 from storage.schema import Job, JobState
@@ -143,6 +145,88 @@ SHAPES = {
     Shape.PHOTO: "Photo 4:3",
     Shape.PHONE: "Phone 9:16",
     Shape.WIDE: "Wide 16:9",
+}
+SCOPES = {
+    Scope.MINE: "Your models",
+    Scope.SERVER: "Models shared with this server",
+    Scope.GIVEN: "Models that others share with you",
+    Scope.PUBLIC: "Models for everybody",
+}
+SORTS = {Sort.NEWEST: "The newest first", Sort.NAME: "By name", Sort.SCORE: "The best likeness first"}
+NO_MODELS = {
+    Scope.MINE: (
+        "You have none yet. Type `/train`, give your subject a name and a class such as dog, "
+        "and add three to ten photos; then draw it anywhere with `/imagine`."
+    ),
+    Scope.SERVER: "There are none yet. Open one of yours with `/models`, and press Share.",
+    Scope.GIVEN: "There are none yet. Who has a model opens it with `/models`, and presses Share with people.",
+    Scope.PUBLIC: "There are none yet. Open one of yours with `/models`, and press Share with everybody.",
+}
+WHAT_GOES = (
+    "The model goes, and with it its photos and every picture of it that I keep. Once it is deleted for good, nobody "
+    "can bring it back. Pictures that stand in channels stay there."
+)
+WHO_MAY_DRAW = "Who may draw with {}, in any server and in direct messages? Choose nobody to end it."
+SHARED_WITH_PEOPLE = "{} may draw with {} from now on: `/models` shows it to them."
+SHARED_WITH_NOBODY = "Nobody may draw with {} by name any more."
+WHO_GETS_IT = "Who shall have {}? They are asked here, and nothing happens before they say yes."
+OFFER = (
+    "<@{heir}>, <@{owner}> would like to give you the model {name}, a {noun}. If you take it, it is yours alone, "
+    "and you answer for what it draws."
+)
+OFFER_TAKEN = "{name} belongs to <@{heir}> now, a gift of <@{owner}>."
+OFFER_DECLINED = "<@{heir}> left {name} with <@{owner}>."
+OFFER_TAKEN_BACK = "<@{owner}> keeps {name}."
+NOT_TO_A_BOT = "A model can only go to a person. Choose somebody else; it cannot be you or a bot."
+GOOD_PHOTOS = (
+    "**Three to ten photos of one subject make a model.** Good ones are sharp and bright, show it whole or close up, "
+    "from several sides and in several places, and nothing else of its kind. The picture shows what helps and what "
+    "does not."
+)
+HELP_TRAIN = (
+    "{train} `name:rex class:dog` with the photos attached; without any it opens a form. I show you what I see in them "
+    "and what it will cost before anything begins."
+)
+HELP_NEXT = {
+    State.NOTHING: "### Let's teach me something of yours\n{good}\n{train}",
+    State.LEARNING: "### I am learning {name}\nThe card in the channel shows how far I am, and {jobs} too. Meanwhile "
+    "{imagine} draws anything that needs no model: `a boat at sea`.",
+    State.FAILED: "### Learning {name} did not work out\n{good}\n{train}",
+    State.GUEST: "### You can draw {name}\n{imagine} `prompt:{name} on the moon` draws it; others share it with you. "
+    "To teach me something of your own:\n{train}",
+    State.OWNER: "### Draw {name} anywhere\n{imagine} `prompt:{name} on the moon` draws it. Braces such as "
+    "`{{beach|moon|forest}}` take something else for each picture, and {styles} shows looks to put it into. {models} "
+    "shares it, renames it, and lets you download it.",
+}
+COMMANDS = {
+    "train": "learn a subject from photos",
+    "imagine": "draw a picture, with or without a model",
+    "styles": "looks for your pictures",
+    "models": "your models, and those shared with you",
+    "jobs": "what you asked for, and what came of it",
+    "usage": "what you have used, and what is left today",
+    "cancel": "stop something that is under way",
+    "settings": "what /imagine takes by itself, and direct messages",
+}
+WELCOME = (
+    "### Hello! I learn what something looks like from a few photos, and then draw it anywhere\n"
+    "- {train} teaches me a pet, a thing, a style, or an adult who agrees. I learn from nothing else: I read no "
+    "messages here.\n- {imagine} draws it, or anything else.\n- {help} says how to begin.\n"
+    "A model is its owner's alone until they share it. Every picture can be deleted by who asked for it and by your "
+    "moderators, and anybody can report it."
+)
+PERMISSIONS_FINE = "I may do here all that I need."
+PERMISSIONS_MISSING = (
+    "In this channel I miss: {}. Without that I cannot show what I made. Give it to my role, or to me in this channel, "
+    "then press Check again."
+)
+PERMISSIONS = {
+    "view_channel": "View Channel",
+    "send_messages": "Send Messages",
+    "attach_files": "Attach Files",
+    "embed_links": "Embed Links",
+    "read_message_history": "Read Message History",
+    "send_messages_in_threads": "Send Messages in Threads",
 }
 WHICH_COVER = "Which of these shall stand for the model in `/models`?"
 COVER_SET = "That picture stands for {} from now on."
@@ -252,9 +336,23 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def estimated(estimate: Estimate) -> str:
-    """Say how long a training will take."""
-    gpu = f"{max(1, round(estimate.gpu_seconds))} GPU seconds"
+def money(gpu_seconds: float, price_per_hour: float, currency: str) -> str:
+    """Say what GPU time costs; nothing where the operator named no price."""
+    if not price_per_hour:
+        return ""
+    cost = gpu_seconds / 3600 * price_per_hour
+    return f"less than 0.01 {plain(currency)}" if cost < 0.01 else f"about {cost:,.2f} {plain(currency)}"
+
+
+def gpu_time(gpu_seconds: float, price_per_hour: float = 0, currency: str = "") -> str:
+    """Say what a job takes of the GPU, with its price where there is one."""
+    cost = money(gpu_seconds, price_per_hour, currency)
+    return f"{max(1, round(gpu_seconds)):,} GPU seconds{f' ({cost})' if cost else ''}"
+
+
+def estimated(estimate: Estimate, price_per_hour: float = 0, currency: str = "") -> str:
+    """Say how long a training will take, and what it will cost."""
+    gpu = gpu_time(estimate.gpu_seconds, price_per_hour, currency)
     guess = "" if estimate.measured else " That is a first guess; I know better once a training has ended here."
     if not estimate.ahead:
         return f"It takes about {duration(estimate.seconds)}, {gpu}.{guess}"
@@ -307,6 +405,7 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     ModelNotReady: lambda error: (
         f"{bold(error.name)} is not ready: it is still training, or its training failed. `/models` tells which."
     ),
+    NotForYou: lambda error: f"That is between <@{error.owner_id}> and <@{error.heir_id}>.",
     NotYourModel: lambda error: f"That is <@{error.owner_id}>'s model, so only they can do this.",
     # training
     InvalidClass: lambda error: (
@@ -345,8 +444,12 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     ),
     PicturesGone: lambda _: "There is no picture of a model here any more.",
     SeveralSubjects: lambda error: (
-        f"Only one subject fits into a picture for now, and I found {listed([bold(name) for name in error.names])}. "
+        f"Two subjects fit into a picture, and I found {listed([bold(name) for name in error.names])}. "
         "Take one out, or pick the one you mean with the `model` option: every other name is then a plain word."
+    ),
+    DifferentBases: lambda error: (
+        f"{listed([bold(name) for name in error.names])} were trained on different base models and cannot be drawn "
+        "together. Name one of them, or train the other again."
     ),
     AmbiguousName: lambda error: (
         f"Several people share a model called {bold(error.name)} here. Pick the one you mean with the `model` option."

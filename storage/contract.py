@@ -427,6 +427,11 @@ def worker_key(worker: str) -> str:
     return f"dreambot:worker:{worker}"
 
 
+def ahead_channel(base: str) -> str:
+    """Where the bot tells the workers of a base which models may soon be asked for."""
+    return f"dreambot:ahead:{base}"
+
+
 # Names in the blob store. No user text ever becomes part of one.
 
 

@@ -91,6 +91,12 @@ async def finished_trainings(session: AsyncSession, base: str, limit: int = 20) 
     return (await session.scalars(query.order_by(Job.created_at.desc()).limit(limit))).all()
 
 
+async def finished_imaginings(session: AsyncSession, base: str, limit: int = 20) -> Sequence[Job]:
+    """Return requests for pictures of this base that came to their end, the newest first."""
+    query = select(Job).where(Job.state == JobState.SUCCEEDED, Job.kind == JobKind.IMAGINE, Job.base == base)
+    return (await session.scalars(query.order_by(Job.created_at.desc()).limit(limit))).all()
+
+
 async def count_active_trainings(session: AsyncSession, base: str) -> int:
     query = select(func.count()).select_from(Job)
     return await session.scalar(query.where(Job.state.in_(ACTIVE), Job.kind == JobKind.TRAIN, Job.base == base)) or 0

@@ -14,6 +14,7 @@ from storage.contract import (
     ImagineRequest,
     JobKind,
     Quality,
+    Subject,
     SubjectKind,
     TrainingOptions,
     TrainRequest,
@@ -30,11 +31,24 @@ from storage.names import name_key, validate_name
 from storage.outcomes import fail_job, next_release, retry_job, stop_job
 from storage.people import ensure_owner
 from storage.quotas import charge, check_quota
-from storage.schema import ACTIVE, WAITING, Companion, Delivery, DeliveryKind, Image, Job, Model, ModelStatus, Photo
+from storage.schema import (
+    ACTIVE,
+    WAITING,
+    Companion,
+    Delivery,
+    DeliveryKind,
+    Image,
+    Job,
+    Model,
+    ModelStatus,
+    Photo,
+    SecondSubject,
+)
 
 __all__ = [
     "NewImagining",
     "NewPhoto",
+    "NewSubject",
     "NewTraining",
     "accept_imagining",
     "accept_training",
@@ -90,6 +104,14 @@ class NewTraining:
     """That the owner was asked whether the class noun fits."""
 
 
+@dataclass(frozen=True)
+class NewSubject:
+    """One of two, and what the base model would read if it were alone in the picture."""
+
+    model: Model
+    prompt: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewImagining:
     job: str
@@ -98,6 +120,9 @@ class NewImagining:
     guild_id: int | None
     channel_id: int
     model: Model | None
+    """The only one; `None` for the plain base, and for two."""
+    subjects: tuple[NewSubject, ...] = ()
+    """The two that stand side by side, from left to right."""
     prompt: str
     """As the base model reads it: with the identifier and the class noun in place of the name."""
     prompt_shown: str
@@ -216,6 +241,7 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
 
     Of the jobs that one interaction makes, the first has its number; a companion has a negative one of its own.
     """
+    models = [new.model] if new.model is not None else [subject.model for subject in new.subjects]
     request = ImagineRequest(
         job=new.job,
         attempt=1,
@@ -223,6 +249,12 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
         prompt=new.prompt,
         negative_prompt=new.negative_prompt,
         adapter=None if new.model is None else await _adapter(session, new, new.model.id),
+        subjects=tuple(
+            [
+                Subject(adapter=await _adapter(session, new, subject.model.id), prompt=subject.prompt)
+                for subject in new.subjects
+            ]
+        ),
         count=new.count,
         seed=new.seed,
         steps=new.steps,
@@ -237,7 +269,7 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
         owner_id=new.owner_id,
         guild_id=new.guild_id,
         channel_id=new.channel_id,
-        model_id=None if new.model is None else new.model.id,
+        model_id=models[0].id if models else None,
         interaction_id=-int(new.job[:15], 16) if companion else new.interaction_id,
         base=new.base,
         request=request.model_dump(mode="json"),
@@ -249,6 +281,7 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
         look=new.look,
     )
     await _add_job(session, job, at)
+    session.add_all(SecondSubject(job_id=job.id, model_id=model.id) for model in models[1:])
     return job
 
 

@@ -1,10 +1,10 @@
 """People's models: who may see and use which, and what an owner may do with theirs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, false, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
@@ -13,23 +13,26 @@ from storage.errors import ModelNotFound, ModelNotReady, NameTaken
 from storage.leftovers import strike_prompt
 from storage.names import name_key, validate_name
 from storage.outcomes import stop_job
-from storage.schema import Image, Job, Model, ModelStatus, Photo
+from storage.people import ensure_owner
+from storage.schema import Image, Job, Model, ModelStatus, Photo, SecondSubject, Share
 from storage.variants import delete_variants
 
 __all__ = [
     "check_name_free",
-    "count_own",
-    "count_server",
     "cover_key",
     "delete_model",
     "find_model",
     "find_own_model",
     "model_of",
     "own_models",
+    "people_shared_with",
+    "publish_model",
     "rename_model",
-    "server_models",
+    "second_model_of",
     "share_model",
+    "share_with_people",
     "trainings_of",
+    "transfer_model",
     "unshare_model",
     "usable_models",
     "validate_name",
@@ -51,34 +54,36 @@ def _shared_with(guild_id: int | None) -> ColumnElement[bool]:
     return and_(Model.shared_guild_id == guild_id, Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
 
 
+def _given_to(person_id: int) -> ColumnElement[bool]:
+    """What others share with this very person."""
+    given = Model.id.in_(select(Share.model_id).where(Share.person_id == person_id))
+    return and_(given, Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
+
+
+def _public() -> ColumnElement[bool]:
+    return and_(Model.public_at.is_not(None), Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
+
+
 async def usable_models(session: AsyncSession, asker_id: int, guild_id: int | None) -> Sequence[Model]:
-    """Return the models that a prompt of this person may name here: their own first, then those shared, by name."""
+    """Return the models that a prompt of this person may name here: their own first, then those shared, by name.
+
+    Public ones are too many for that; they are drawn with where they are chosen.
+    """
     mine = and_(_own(asker_id), Model.status == ModelStatus.READY)
-    query = select(Model).where(or_(mine, _shared_with(guild_id)))
+    query = select(Model).where(or_(mine, _shared_with(guild_id), _given_to(asker_id)))
     return (await session.scalars(query.order_by(Model.owner_id != asker_id, Model.name_key, Model.id))).all()
 
 
 async def own_models(session: AsyncSession, owner_id: int, offset: int, limit: int) -> Sequence[Model]:
-    """Return a page of a person's models in every status, the newest first."""
-    return await _page(session, _own(owner_id), offset, limit)
-
-
-async def server_models(session: AsyncSession, guild_id: int, offset: int, limit: int) -> Sequence[Model]:
-    """Return a page of the models that are shared with a server, the newest first."""
-    return await _page(session, _shared_with(guild_id), offset, limit)
-
-
-async def count_own(session: AsyncSession, owner_id: int) -> int:
-    return await _count(session, _own(owner_id))
-
-
-async def count_server(session: AsyncSession, guild_id: int) -> int:
-    return await _count(session, _shared_with(guild_id))
+    """Return a person's models in every status, the newest first."""
+    query = select(Model).where(_own(owner_id)).order_by(Model.created_at.desc(), Model.id)
+    return (await session.scalars(query.offset(offset).limit(limit))).all()
 
 
 async def find_model(session: AsyncSession, model_id: str, asker_id: int, guild_id: int | None) -> Model:
-    """Return a model of the asker's own, in any status, or one shared with the server. Raises `ModelNotFound`."""
-    query = select(Model).where(Model.id == model_id, or_(_own(asker_id), _shared_with(guild_id)))
+    """Return a model of the asker's own, in any status, or one that they may use here. Raises `ModelNotFound`."""
+    mine_or_open = or_(_own(asker_id), _shared_with(guild_id), _given_to(asker_id), _public())
+    query = select(Model).where(Model.id == model_id, mine_or_open)
     model = (await session.scalars(query)).one_or_none()
     if model is None:
         raise ModelNotFound
@@ -97,6 +102,12 @@ async def find_own_model(session: AsyncSession, model_id: str, owner_id: int) ->
 async def model_of(session: AsyncSession, job: Job) -> Model | None:
     """Return the model that a job trains or draws with, even when it is deleted by now; None for the plain base."""
     return None if job.model_id is None else await session.get(Model, job.model_id)
+
+
+async def second_model_of(session: AsyncSession, job: Job) -> Model | None:
+    """Return the model whose subject stands beside that of the job's own, if there is one."""
+    query = select(Model).join(SecondSubject, SecondSubject.model_id == Model.id)
+    return (await session.scalars(query.where(SecondSubject.job_id == job.id))).one_or_none()
 
 
 async def check_name_free(session: AsyncSession, owner_id: int, name: str) -> None:
@@ -135,6 +146,48 @@ async def share_model(session: AsyncSession, model_id: str, owner_id: int, guild
     return model
 
 
+async def share_with_people(session: AsyncSession, model_id: str, owner_id: int, people: Collection[int]) -> Model:
+    """Let these people draw with the model wherever they are, and nobody else by name.
+
+    Raises `ModelNotFound`, `ModelNotReady`.
+    """
+    model = await find_own_model(session, model_id, owner_id)
+    if model.status is not ModelStatus.READY:
+        raise ModelNotReady(model.name)
+    await session.execute(delete(Share).where(Share.model_id == model.id))
+    session.add_all(Share(model_id=model.id, person_id=person) for person in sorted({*people} - {owner_id}))
+    return model
+
+
+async def people_shared_with(session: AsyncSession, model_id: str) -> Sequence[int]:
+    query = select(Share.person_id).where(Share.model_id == model_id).order_by(Share.person_id)
+    return (await session.scalars(query)).all()
+
+
+async def publish_model(session: AsyncSession, model_id: str, owner_id: int, at: datetime | None) -> Model:
+    """Let anybody draw with the model from now on; `None` ends that. Raises `ModelNotFound`, `ModelNotReady`."""
+    model = await find_own_model(session, model_id, owner_id)
+    if model.status is not ModelStatus.READY:
+        raise ModelNotReady(model.name)
+    model.public_at = at
+    return model
+
+
+async def transfer_model(session: AsyncSession, model_id: str, owner_id: int, heir_id: int, at: datetime) -> Model:
+    """Give the model to somebody who wants it: theirs alone from now on. The former owner may do it once.
+
+    Raises `ModelNotFound`, `ModelNotReady`, `NameTaken`.
+    """
+    model = await find_own_model(session, model_id, owner_id)
+    if model.status is not ModelStatus.READY:
+        raise ModelNotReady(model.name)
+    await ensure_owner(session, heir_id, at)
+    await free_name(session, heir_id, model.name, at)
+    await session.execute(delete(Share).where(Share.model_id == model.id))
+    model.owner_id, model.shared_guild_id, model.public_at = heir_id, None, None
+    return model
+
+
 async def unshare_model(session: AsyncSession, model_id: str, owner_id: int) -> Model:
     """Raises `ModelNotFound`."""
     model = await find_own_model(session, model_id, owner_id)
@@ -156,14 +209,21 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
     """Forget the model and everything made from it; return the keys of the blobs to delete after the commit.
 
     A training that still runs is asked to stop. What the caller does not come to delete, the sweep of orphans finds.
-    Raises `ModelNotFound`.
+    Also one that its owner could still take back. Raises `ModelNotFound`.
     """
-    model = await find_own_model(session, model_id, owner_id)
+    kept = or_(Model.deleted_at.is_(None), Model.erase_at.is_not(None))
+    query = select(Model).where(Model.id == model_id, Model.owner_id == owner_id, kept).with_for_update()
+    model = (await session.scalars(query)).one_or_none()
+    if model is None:
+        raise ModelNotFound
     keys = [key for key in (model.adapter_key, model.download_key, model.cover_key) if key is not None]
     for table in (Photo, Image):
         keys += await session.scalars(delete(table).where(table.model_id == model.id).returning(table.key))
+    beside = select(SecondSubject.job_id).where(SecondSubject.model_id == model.id)
+    keys += await session.scalars(delete(Image).where(Image.job_id.in_(beside)).returning(Image.key))
     keys += await delete_variants(session, model.id)
-    for job in await session.scalars(select(Job).where(Job.model_id == model.id).with_for_update()):
+    shown = or_(Job.model_id == model.id, Job.id.in_(beside))
+    for job in await session.scalars(select(Job).where(shown).with_for_update()):
         if job.sample_key is not None:
             keys.append(job.sample_key)
             job.sample_key = None
@@ -172,7 +232,9 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
             await stop_job(session, job, at)
         strike_prompt(job)
     model.adapter_key = model.adapter_digest = model.download_key = model.download_digest = model.cover_key = None
-    model.shared_guild_id, model.deleted_at = None, at
+    await session.execute(delete(Share).where(Share.model_id == model.id))
+    model.shared_guild_id = model.public_at = model.erase_at = None
+    model.deleted_at = at
     model.name, model.name_key = DELETED_NAME, ""
     return sorted(set(keys))
 
@@ -180,12 +242,3 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
 async def _holder(session: AsyncSession, owner_id: int, name: str) -> Model | None:
     query = select(Model).where(_own(owner_id), Model.name_key == name_key(name))
     return (await session.scalars(query)).one_or_none()
-
-
-async def _page(session: AsyncSession, whose: ColumnElement[bool], offset: int, limit: int) -> Sequence[Model]:
-    query = select(Model).where(whose).order_by(Model.created_at.desc(), Model.id).offset(offset).limit(limit)
-    return (await session.scalars(query)).all()
-
-
-async def _count(session: AsyncSession, whose: ColumnElement[bool]) -> int:
-    return await session.scalar(select(func.count()).select_from(Model).where(whose)) or 0

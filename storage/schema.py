@@ -195,6 +195,17 @@ class Model(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(default=None)
     erase_at: Mapped[datetime | None] = mapped_column(default=None, index=True)
     """Deleted, and until then all that belongs to it is kept, for its owner may want it back."""
+    public_at: Mapped[datetime | None] = mapped_column(default=None, index=True)
+    """Since when anybody may draw with it."""
+
+
+class Share(Base):
+    """That a person may draw with somebody else's model, wherever they are."""
+
+    __tablename__ = "shares"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    person_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, index=True)
 
 
 class ModelVariant(Base):
@@ -293,6 +304,15 @@ class Companion(Base):
     lead_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     """The first job of the set."""
     position: Mapped[int]
+
+
+class SecondSubject(Base):
+    """The second of two models whose subjects a job draws side by side; the first is the job's own."""
+
+    __tablename__ = "second_subjects"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
 
 
 class Look(Base):
@@ -447,6 +467,17 @@ class OutboxEntry(Base):
     request: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None] = mapped_column(default=None, index=True)
+
+
+class CommandList(Base):
+    """The commands that Discord has of us: what they were when we last sent them, and the ids that it gave them."""
+
+    __tablename__ = "command_lists"
+
+    place: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """The application, and the server where they are put into one alone."""
+    digest: Mapped[str] = mapped_column(String(64))
+    ids: Mapped[dict[str, Any]]
 
 
 class InboxEntry(Base):

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def register_all(bot: "Dreambot") -> None:
-    from bot.commands import admin, cancel, imagine, jobs, models, settings, styles, train
+    from bot.commands import admin, cancel, help, imagine, jobs, models, settings, styles, train, usage
 
-    for command in (train, imagine, styles, models, jobs, cancel, settings, admin):
+    for command in (help, train, imagine, styles, models, jobs, usage, cancel, settings, admin):
         command.register(bot)

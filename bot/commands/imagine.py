@@ -38,7 +38,11 @@ async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str)
     """Offer the models that the person may use here and whose names hold what they typed."""
     async with interaction.client.services.database.read() as session:
         models = await usable_models(session, interaction.user.id, interaction.guild_id)
-    return [_choice(model, interaction.user.id) for model in matching(models, typed)]
+    found = matching(models, typed)
+    if typed.strip():
+        for model in found[:1]:
+            interaction.client.services.expect(model)
+    return [_choice(model, interaction.user.id) for model in found]
 
 
 async def choose_look(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:

@@ -151,7 +151,11 @@ async def learn(
             agreed = await agreed_already(session, services, interaction.user.id)
             estimated = await estimate(session, training)
         asks = None if agreed else ConsentText.of(services.settings)
-        card = contact_sheet.render(Offer(training=training, taken=taken, estimate=estimated, asks=asks))
+        price, currency = services.settings.gpu_price_per_hour, services.settings.currency
+        offer = Offer(
+            training=training, taken=taken, estimate=estimated, asks=asks, price_per_hour=price, currency=currency
+        )
+        card = contact_sheet.render(offer)
         await interaction.edit_original_response(view=card.view, attachments=card.files)
 
 

@@ -42,6 +42,9 @@ class Offer:
     estimate: Estimate
     asks: ConsentText | None
     """The words to agree to, for somebody who has not yet."""
+    price_per_hour: float = 0
+    """Of the GPU; 0 where the operator names none."""
+    currency: str = ""
 
 
 def render(offer: Offer) -> Rendered:
@@ -57,7 +60,7 @@ def render(offer: Offer) -> Rendered:
         ui.TextDisplay(f"### {plain(training.name)} · {plain(training.class_noun)}"),
         ui.MediaGallery(discord.MediaGalleryItem(file, description=alt)),
         ui.TextDisplay("\n".join(said)),
-        ui.TextDisplay(estimated(offer.estimate)),
+        ui.TextDisplay(estimated(offer.estimate, offer.price_per_hour, offer.currency)),
         *_consent(training, offer.asks),
         ui.TextDisplay("\n".join(f"-# {note}" for note in notes)),
         _choice(training.job, offer.asks),

@@ -65,4 +65,5 @@ class ImagineButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         async with interaction.client.services.database.read() as session:
             model = await find_model(session, self.model_id, interaction.user.id, interaction.guild_id)
+        interaction.client.services.expect(model)
         await ImagineForm(model).open(interaction)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,25 +10,23 @@ import discord
 from discord import ui
 
 from bot.replies import pressed
-from bot.text import cut
+from bot.text import SCOPES, SORTS, cut
+from storage.gallery import Scope, Sort
 from storage.schema import Model, ModelStatus
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
 
 OPTION_CHARS = 100
-PLACE = r"(?P<viewer>[0-9]{1,20}):(?P<scope>mine|server):(?P<page>[0-9]{1,6})"
+PLACE = (
+    rf"(?P<viewer>[0-9]{{1,20}}):(?P<scope>{'|'.join(Scope)}):(?P<page>[0-9]{{1,6}})(?::(?P<sort>{'|'.join(Sort)}))?"
+)
 
 STATUSES = {
     ModelStatus.TRAINING: "training",
     ModelStatus.READY: "ready",
     ModelStatus.FAILED: "training failed",
 }
-
-
-class Scope(StrEnum):
-    MINE = "mine"
-    SERVER = "server"
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,16 @@ class Place:
     viewer: int
     scope: Scope
     page: int = 0
+    sort: Sort = Sort.NEWEST
 
     def __str__(self) -> str:
-        return f"{self.viewer}:{self.scope}:{self.page}"
+        order = "" if self.sort is Sort.NEWEST else f":{self.sort}"
+        return f"{self.viewer}:{self.scope}:{self.page}{order}"
 
     @classmethod
     def read(cls, match: re.Match[str]) -> Self:
-        return cls(int(match["viewer"]), Scope(match["scope"]), int(match["page"]))
+        sort = Sort(match["sort"]) if match["sort"] else Sort.NEWEST
+        return cls(int(match["viewer"]), Scope(match["scope"]), int(match["page"]), sort)
 
 
 class Verb(StrEnum):
@@ -54,7 +55,12 @@ class Verb(StrEnum):
     SHARE = "share"
     UNSHARE = "unshare"
     RENAME = "rename"
+    PEOPLE = "people"
+    PUBLISH = "publish"
+    WITHDRAW = "withdraw"
+    GIVE = "give"
     DELETE = "delete"
+    BIN = "bin"
     ERASE = "erase"
 
 
@@ -63,7 +69,12 @@ LABELS: Mapping[Verb, tuple[str, discord.ButtonStyle]] = {
     Verb.SHARE: ("Share with this server", discord.ButtonStyle.secondary),
     Verb.UNSHARE: ("Stop sharing", discord.ButtonStyle.secondary),
     Verb.RENAME: ("Rename", discord.ButtonStyle.secondary),
+    Verb.PEOPLE: ("Share with people", discord.ButtonStyle.secondary),
+    Verb.PUBLISH: ("Share with everybody", discord.ButtonStyle.secondary),
+    Verb.WITHDRAW: ("No longer for everybody", discord.ButtonStyle.secondary),
+    Verb.GIVE: ("Give away", discord.ButtonStyle.secondary),
     Verb.DELETE: ("Delete", discord.ButtonStyle.danger),
+    Verb.BIN: ("Delete, and let me undo it for a day", discord.ButtonStyle.danger),
     Verb.ERASE: ("Delete it for good", discord.ButtonStyle.danger),
 }
 
@@ -114,6 +125,83 @@ class OpenMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:open")
         from bot.model_pages import open_model
 
         await open_model(interaction, self.item.values[0], self.place)
+
+
+class ScopeMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:scope"):
+    """Choose whose models to look at."""
+
+    def __init__(self, place: Place, scopes: Sequence[Scope]) -> None:
+        options = [
+            discord.SelectOption(label=SCOPES[scope], value=scope, default=scope is place.scope) for scope in scopes
+        ]
+        super().__init__(ui.Select(options=options, custom_id=f"models:{place}:scope"))
+        self.place = place
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        place = Place.read(match)
+        return cls(place, [place.scope])
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        from bot.model_pages import turn_to
+
+        await turn_to(interaction, replace(self.place, scope=Scope(self.item.values[0]), page=0))
+
+
+class SortMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:sort"):
+    """Choose the order."""
+
+    def __init__(self, place: Place) -> None:
+        options = [
+            discord.SelectOption(label=label, value=sort, default=sort is place.sort) for sort, label in SORTS.items()
+        ]
+        super().__init__(ui.Select(options=options, custom_id=f"models:{place}:sort"))
+        self.place = place
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(Place.read(match))
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        from bot.model_pages import turn_to
+
+        await turn_to(interaction, replace(self.place, sort=Sort(self.item.values[0]), page=0))
+
+
+class UndoMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:undo"):
+    """Take a deleted model back."""
+
+    def __init__(self, models: Sequence[Model], place: Place) -> None:
+        options = [
+            discord.SelectOption(
+                label=cut(model.name, OPTION_CHARS),
+                value=model.id,
+                description=cut(f"{model.class_noun} · goes for good within a day", OPTION_CHARS),
+            )
+            for model in models
+        ]
+        super().__init__(
+            ui.Select(placeholder="Take back what you deleted", options=options, custom_id=f"models:{place}:undo")
+        )
+        self.place = place
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls([], Place.read(match))
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        from bot.model_pages import undo
+
+        await undo(interaction, self.item.values[0], self.place)
 
 
 Action = Callable[["discord.Interaction[Dreambot]", str, Place], Awaitable[None]]

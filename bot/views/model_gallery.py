@@ -3,39 +3,38 @@
 No page remembers anything: who opened it, which models it shows and how far they have leafed stand in its buttons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import discord
 from discord import ui
 
-from bot.result_text import variant_used
-from bot.text import bold, cut, plain
+from bot.result_text import variant_used, verdict
+from bot.text import NO_MODELS, SCOPES, WHAT_GOES, bold, cut, plain
+from bot.uploads import MAX_FILES
 from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
-from bot.views.model_buttons import STATUSES, ModelButton, OpenMenu, PageButton, Place, Scope, Verb
+from bot.views.model_buttons import (
+    STATUSES,
+    ModelButton,
+    OpenMenu,
+    PageButton,
+    Place,
+    ScopeMenu,
+    SortMenu,
+    UndoMenu,
+    Verb,
+)
 from bot.views.rendered import Rendered
 from bot.views.variant_button import variant_row
 from storage.contract import Variant
+from storage.gallery import Scope
 from storage.schema import Model, ModelStatus
 
 PAGE_MODELS = 6
 """Three components and up to 400 characters a model: a page stays far below 40 and 4,000."""
 ALT_CHARS = 256
-
-WHAT_GOES = (
-    "The model goes, and with it its photos and every picture of it that I keep. Nobody can bring them back. "
-    "Pictures that stand in channels stay there."
-)
-TITLES = {Scope.MINE: "Your models", Scope.SERVER: "Models shared with this server"}
-EMPTY = {
-    Scope.MINE: (
-        "You have none yet. Type `/train`, give your subject a name and a class such as dog, "
-        "and add three to ten photos; then draw it anywhere with `/imagine`."
-    ),
-    Scope.SERVER: "There are none yet. Open one of yours with `/models`, and press Share.",
-}
 
 
 @dataclass(frozen=True)
@@ -46,28 +45,54 @@ class Shown:
     cover: discord.File | None = None
     choices: Sequence[Variant] = ()
     """The variants that it can draw with, where there is a choice."""
+    samples: Sequence[discord.File] = ()
+    """What it drew at the end of its training."""
+    uses: tuple[int, int] = (0, 0)
+    """How often it was drawn with, and by how many people."""
+    people: int = 0
+    """How many it is shared with by name."""
 
 
-def render_page(shown: Sequence[Shown], total: int, place: Place, guild_id: int | None) -> Rendered:
-    """Show one page of `total` models, with a menu to open one and buttons to leaf."""
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the viewer can do on a page, beside opening a model."""
+
+    scopes: Sequence[Scope] = (Scope.MINE, Scope.SERVER)
+    deleted: Sequence[Model] = ()
+    """What the viewer could take back."""
+
+
+def render_page(
+    shown: Sequence[Shown],
+    total: int,
+    place: Place,
+    guild_id: int | None,
+    options: Options = Options(),
+) -> Rendered:
+    """Show one page of `total` models, with a menu to open one, buttons to leaf, and menus for other pages."""
     pages = page_count(total)
     where = f"\n-# Page {place.page + 1} of {pages} · {total} models" if pages > 1 else ""
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
-    card.add_item(ui.TextDisplay(f"### {TITLES[place.scope]}{where}"))
-    if not shown:
-        card.add_item(ui.TextDisplay(EMPTY[place.scope]))
-        return _rendered(card, [])
-    card.add_item(ui.Separator())
-    for each in shown:
-        card.add_item(_entry(each, place.viewer, guild_id))
-    card.add_item(ui.ActionRow(OpenMenu([each.model for each in shown], place)))
+    card.add_item(ui.TextDisplay(f"### {SCOPES[place.scope]}{where}"))
+    if shown:
+        card.add_item(ui.Separator())
+        for each in shown:
+            card.add_item(_entry(each, place.viewer, guild_id))
+        card.add_item(ui.ActionRow(OpenMenu([each.model for each in shown], place)))
+    else:
+        card.add_item(ui.TextDisplay(NO_MODELS[place.scope]))
     if pages > 1:
         card.add_item(ui.ActionRow(*_leaves(place, pages)))
+    card.add_item(ui.ActionRow(ScopeMenu(place, options.scopes)))
+    if total > 1:
+        card.add_item(ui.ActionRow(SortMenu(place)))
+    if options.deleted:
+        card.add_item(ui.ActionRow(UndoMenu(options.deleted, place)))
     return _rendered(card, [each.cover for each in shown])
 
 
-def render_model(shown: Shown, place: Place, guild_id: int | None) -> Rendered:
-    """Show one model with all that its viewer may do with it here."""
+def render_model(shown: Shown, place: Place, guild_id: int | None, *, may_publish: bool = False) -> Rendered:
+    """Show one model with all that its viewer may do with it here; `may_publish` is the operator's word."""
     model = shown.model
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
     words = f"### {plain(model.name)} · {plain(model.class_noun)}\n{_facts(model, place.viewer, guild_id)}"
@@ -75,23 +100,28 @@ def render_model(shown: Shown, place: Place, guild_id: int | None) -> Rendered:
         words += f'\nDraw it anywhere: `/imagine prompt:"{model.name} on the moon"`'
     if model.variant is not Variant.BEST:
         words += f"\n{variant_used(model.variant, model.name)}"
+    if history := _history(shown):
+        words += f"\n-# {history}"
     card.add_item(ui.TextDisplay(words))
-    if shown.cover is not None:
-        card.add_item(ui.MediaGallery(discord.MediaGalleryItem(shown.cover, description=_alt(model))))
-    if buttons := _buttons(model, place, guild_id):
+    pictures = [file for file in (shown.cover, *shown.samples) if file is not None][:MAX_FILES]
+    if pictures:
+        items = [discord.MediaGalleryItem(file, description=_alt(model)) for file in pictures]
+        card.add_item(ui.MediaGallery(*items))
+    for buttons in _buttons(shown, place, guild_id, may_publish=may_publish):
         card.add_item(ui.ActionRow(*buttons))
     if model.owner_id == place.viewer and (row := variant_row(model, shown.choices, place)):
         card.add_item(row)
     card.add_item(ui.ActionRow(PageButton(place, "Back")))
-    return _rendered(card, [shown.cover])
+    return _rendered(card, pictures)
 
 
 def render_question(model: Model, place: Place) -> Rendered:
     """Ask before a model is deleted."""
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.red())
     card.add_item(ui.TextDisplay(f"### Delete {plain(model.name)}?\n{WHAT_GOES}"))
-    keep = ModelButton(model.id, Verb.OPEN, place)
-    card.add_item(ui.ActionRow(ModelButton(model.id, Verb.ERASE, place), keep))
+    verbs = [Verb.BIN] if model.status is ModelStatus.READY else []
+    buttons = [ModelButton(model.id, verb, place) for verb in (*verbs, Verb.ERASE, Verb.OPEN)]
+    card.add_item(ui.ActionRow(*buttons))
     return _rendered(card, [])
 
 
@@ -131,20 +161,59 @@ def _facts(model: Model, viewer: int, guild_id: int | None) -> str:
         facts.append(f"by <@{model.owner_id}>")
     elif model.shared_guild_id is not None:
         facts.append("shared with this server" if model.shared_guild_id == guild_id else "shared with another server")
+    if model.public_at is not None:
+        facts.append("for everybody")
     return " · ".join(facts)
 
 
-def _buttons(model: Model, place: Place, guild_id: int | None) -> list[ui.Item[Any]]:
-    """Offer what can be done with the model as it is, at most the five buttons that fit into a row."""
+def _history(shown: Shown) -> str:
+    """Say which version it is, how it draws, and how much it is used."""
+    model, (times, people) = shown.model, shown.uses
+    if model.status is not ModelStatus.READY:
+        return ""
+    facts = [f"version {model.version}", verdict(model)] if verdict(model) else [f"version {model.version}"]
+    facts.append("not drawn with yet" if not times else f"drawn with {_times(times)} by {_people(people)}")
+    if shown.people:
+        facts.append(f"shared with {_people(shown.people)} by name")
+    return " · ".join(facts)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _people(count: int) -> str:
+    return "one person" if count == 1 else f"{count:,} people"
+
+
+def _buttons(
+    shown: Shown, place: Place, guild_id: int | None, *, may_publish: bool
+) -> Iterator[Sequence[ui.Item[Any]]]:
+    """Yield rows of what can be done with the model as it is, none of them empty and none of more than five."""
+    model = shown.model
     ready, own = model.status is ModelStatus.READY, model.owner_id == place.viewer
-    buttons: list[ui.Item[Any]] = [ImagineButton(model.id)] if ready else []
+    first: list[ui.Item[Any]] = [ImagineButton(model.id)] if ready else []
     if own:
-        verbs = [Verb.RENAME, Verb.DELETE]
-        if model.shared_guild_id is not None:
-            verbs.insert(0, Verb.UNSHARE)
-        elif ready and guild_id is not None:
-            verbs.insert(0, Verb.SHARE)
-        buttons += [ModelButton(model.id, verb, place) for verb in verbs]
+        first.append(ModelButton(model.id, Verb.RENAME, place))
         if ready:
-            buttons.insert(-1, DownloadButton(model.id))
-    return buttons
+            first.append(DownloadButton(model.id))
+        first.append(ModelButton(model.id, Verb.DELETE, place))
+    if first:
+        yield first
+    sharing = list(_sharing(model, guild_id, may_publish=may_publish)) if own and ready else []
+    if sharing:
+        yield [ModelButton(model.id, verb, place) for verb in sharing]
+
+
+def _sharing(model: Model, guild_id: int | None, *, may_publish: bool) -> Iterator[Verb]:
+    if model.shared_guild_id is not None:
+        yield Verb.UNSHARE
+    elif guild_id is not None:
+        yield Verb.SHARE
+    yield Verb.PEOPLE
+    if model.public_at is not None:
+        yield Verb.WITHDRAW
+    elif may_publish:
+        yield Verb.PUBLISH
+    if guild_id is not None:
+        yield Verb.GIVE

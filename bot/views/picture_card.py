@@ -27,6 +27,9 @@ class Around:
     jobs: Sequence[Job] = ()
     """All jobs of a set, the first included; none where the job stands alone."""
     models: Mapping[str, Model] = field(default_factory=dict)
+    """By their ids."""
+    seconds: Mapping[str, Model] = field(default_factory=dict)
+    """Who stands beside a job's own subject, by the job's id."""
     words: str | None = None
     """The template that a set's prompts were drawn from."""
     parent: str | None = None
@@ -46,7 +49,7 @@ def render(
     """Show the pictures as they stand: `files` hold the `images` drawn so far; `place` counts from 1 while it waits."""
     jobs = around.jobs or [job]
     words = around.words or job.prompt_shown or "–"
-    card = ui.Container[ui.LayoutView](ui.TextDisplay(f"### {_title(model, around)}\n{text.quote(words)}"))
+    card = ui.Container[ui.LayoutView](ui.TextDisplay(f"### {_title(job, model, around)}\n{text.quote(words)}"))
     failed = all(each.state is JobState.FAILED for each in jobs)
     card.accent_colour = discord.Colour.red() if failed else discord.Colour.blurple()
     if files:
@@ -61,10 +64,11 @@ def render(
     return Rendered(view, list(files))
 
 
-def _title(model: Model | None, around: Around) -> str:
-    names = list(dict.fromkeys(around.models[each.model_id].name for each in around.jobs if each.model_id))
-    if not names:
-        names = [model.name] if model is not None else []
+def _title(job: Job, model: Model | None, around: Around) -> str:
+    pairs = [(model, around.seconds.get(job.id))]
+    if around.jobs:
+        pairs = [(around.models.get(each.model_id or ""), around.seconds.get(each.id)) for each in around.jobs]
+    names = list(dict.fromkeys(each.name for pair in pairs for each in pair if each is not None))
     if not names:
         return "The plain base model"
     return text.cut(text.listed([text.plain(name) for name in names]), 200)

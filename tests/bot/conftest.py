@@ -4,6 +4,7 @@ Redis is left out here: `World.queue` notes what it was asked, and `World.apply`
 event. Tests of the queue itself use a real server.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -129,6 +130,13 @@ def _strings(part: Any) -> list[str]:
         return []
     own = [str(part[key]) for key in ("content", "label", "description", "placeholder") if part.get(key)]
     return own + [found for value in part.values() if isinstance(value, dict | list) for found in _strings(value)]
+
+
+async def choose_model(message: ResponseMessage, who: MemberActor, model_id: str) -> InteractionResult:
+    """Open a model by the gallery's menu."""
+    parts = [part.to_dict() for part in message.message.components]
+    (menu,) = re.findall(r"models:[0-9]+:[a-z]+:[0-9]+(?::[a-z]+)?:open", str(parts))
+    return await who.select(message, [model_id], custom_id=menu)
 
 
 def shown(result: InteractionResult) -> ResponseMessage:

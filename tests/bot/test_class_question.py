@@ -15,7 +15,7 @@ from storage.jobs import find_job
 from storage.leftovers import expired_photos, forget_photos
 from storage.quotas import recount, used
 from storage.schema import Charge, Job, Model
-from tests.bot.conftest import Restart, World, answer, words
+from tests.bot.conftest import Restart, World, answer, choose_model, words
 from tests.bot.made import begun
 
 AS_SEEN, ANYWAY = 'Train as "car"', "Train anyway"
@@ -150,7 +150,7 @@ async def test_deleting_the_model_deletes_the_photos(world: World, tmp_path: Pat
     (job,) = await world.active(world.ada)
     gallery = (await world.ada.slash(world.channel, "models")).response
     assert gallery is not None
-    await world.ada.select(gallery, [str(job.model_id)])
+    await choose_model(gallery, world.ada, str(job.model_id))
     for label in ("Delete", "Delete it for good"):
         await world.ada.click(gallery, label=label)
     assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []

@@ -14,7 +14,7 @@ from storage.contract import SubjectKind, TrainRequest
 from storage.people import record_consent
 from storage.schema import Model
 from tests.bot import photos
-from tests.bot.conftest import Restart, World, answer, shown, words
+from tests.bot.conftest import Restart, World, answer, choose_model, shown, words
 from tests.bot.made import trained
 from tests.bot.test_train import press
 
@@ -34,7 +34,7 @@ async def submit(world: World, form: InteractionResult, **more: Any) -> str:
 
 async def page_of(world: World, model: Model) -> Any:
     gallery = shown(await world.ada.slash(world.channel, "models"))
-    await world.ada.select(gallery, [model.id])
+    await choose_model(gallery, world.ada, model.id)
     return gallery
 
 

@@ -12,7 +12,7 @@ from storage.contract import Failed, FailureReason, Stage, Started, Step
 from storage.history import HISTORY
 from storage.jobs import pictures_of
 from storage.schema import Job
-from tests.bot.conftest import Restart, World, answer, words
+from tests.bot.conftest import Restart, World, answer, choose_model, words
 from tests.bot.made import begun, drawn, trained
 
 
@@ -192,7 +192,7 @@ async def test_a_deleted_model_stands_without_its_name(world: World) -> None:
     rex = await trained(world, world.ada)
     gallery = await world.ada.slash(world.channel, "models")
     assert gallery.response is not None
-    await world.ada.select(gallery.response, [rex.id])
+    await choose_model(gallery.response, world.ada, rex.id)
     await world.ada.click(gallery.response, label="Delete")
     await world.ada.click(gallery.response, label="Delete it for good")
 

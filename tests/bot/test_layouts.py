@@ -7,6 +7,7 @@ from uuid import UUID
 
 import discord
 import pytest
+from discord import ui
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,8 +18,9 @@ from bot.views.edit_form import EditForm
 from bot.views.imagine_form import ImagineForm
 from bot.views.job_list import PAGE_JOBS, Usage
 from bot.views.look_forms import AddForm, TryForm
-from bot.views.model_buttons import PageButton, Place, Scope
-from bot.views.model_gallery import PAGE_MODELS, Shown
+from bot.views.model_buttons import PageButton, Place
+from bot.views.model_gallery import PAGE_MODELS, Options, Shown
+from bot.views.model_offers import HeirMenu, PeopleMenu, render_offer
 from bot.views.picture_card import MAX_GALLERY, Around
 from bot.views.picture_details import Facts as Details
 from bot.views.picture_details import render as render_details
@@ -27,6 +29,7 @@ from bot.views.report_form import ReportForm
 from storage.bases import Shape
 from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind, Variant
 from storage.errors import InvalidName
+from storage.gallery import Scope, Sort
 from storage.history import Entry, Message
 from storage.names import MAX_CHARS, name_key, validate_name
 from storage.people import Defaults
@@ -168,7 +171,9 @@ def test_any_page_of_models(rows: list[Model], viewer: int, scope: Scope, data: 
     page = data.draw(st.integers(0, model_gallery.page_count(total) - 1))
     shown = [Shown(model, data.draw(st.none() | st.builds(file, st.just(model.id)))) for model in rows]
 
-    rendered = model_gallery.render_page(shown, total, Place(viewer, scope, page), data.draw(st.none() | SNOWFLAKES))
+    options = Options(scopes=list(Scope), deleted=data.draw(st.lists(models(), max_size=25, unique_by=lambda m: m.id)))
+    place = Place(viewer, scope, page, data.draw(st.sampled_from(Sort)))
+    rendered = model_gallery.render_page(shown, total, place, data.draw(st.none() | SNOWFLAKES), options)
 
     check_message(rendered.view)
     assert len(rendered.files) == sum(each.cover is not None for each in shown)
@@ -230,7 +235,14 @@ def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool
     guild = data.draw(st.none() | st.just(model.shared_guild_id) | SNOWFLAKES)
 
     choices = list(Variant)[: data.draw(st.integers(0, 3))]
-    check_message(model_gallery.render_model(Shown(model, file("cover"), choices), place, guild).view)
+    samples, uses = [file(f"sample-{n}") for n in range(9)], (10**9, 10**6)
+    shown = Shown(model, file("cover"), choices, samples, uses, people=25)
+    check_message(model_gallery.render_model(shown, place, guild, may_publish=data.draw(st.booleans())).view)
+    check_message(render_offer(model, viewer))
+    for menu in (PeopleMenu(model.id, [viewer]), HeirMenu(model.id)):
+        view = ui.LayoutView()
+        view.add_item(ui.ActionRow(menu))
+        check_message(view)
     check_message(model_gallery.render_question(model, place).view)
 
 
@@ -246,9 +258,9 @@ def test_any_form_about_a_picture(job: Job, model: Model | None) -> None:
     check_modal(ReportForm(job.id))
 
 
-@given(SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1))
-def test_a_place_is_read_back_from_its_button(viewer: int, scope: Scope, page: int) -> None:
-    place = Place(viewer, scope, page)
+@given(SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), st.sampled_from(Sort))
+def test_a_place_is_read_back_from_its_button(viewer: int, scope: Scope, page: int, sort: Sort) -> None:
+    place = Place(viewer, scope, page, sort)
     button = PageButton(place, "Next")
 
     match = button.template.fullmatch(button.custom_id)

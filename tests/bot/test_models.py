@@ -8,12 +8,16 @@ import pytest
 from simcord.actors import MemberActor
 from simcord.results import InteractionResult, ResponseMessage
 
+from bot.erasure import erase_overdue
 from bot.services import Services
+from bot.settings import BotSettings
 from bot.views.download import file_name
+from storage.bin import UNDO_LIFE
 from storage.contract import Failed, FailureReason, Variant
 from storage.models import find_model, usable_models
 from storage.schema import Model
-from tests.bot.conftest import Restart, World, answer, words
+from tests.bot.conftest import Restart, World, answer, choose_model, words
+from tests.bot.conftest import shown as reply_of
 from tests.bot.made import begun, drawn, trained
 
 MANY = 14
@@ -33,7 +37,7 @@ async def server_models(world: World, who: MemberActor | None = None) -> Respons
 async def opened(world: World, model: Model, **options: Any) -> ResponseMessage:
     """Ada's gallery, turned into the page of one model."""
     gallery = await models(world, **options)
-    await world.ada.select(gallery, [model.id])
+    await choose_model(gallery, world.ada, model.id)
     return gallery
 
 
@@ -84,7 +88,7 @@ async def test_shows_a_failed_training(world: World) -> None:
     await world.apply(Failed, job.id, reason=FailureReason.DIVERGED)
 
     gallery = await models(world)
-    await world.ada.select(gallery, [str(job.model_id)])
+    await choose_model(gallery, world.ada, str(job.model_id))
 
     assert "training failed" in shown(gallery)
     assert "Delete" in shown(gallery)
@@ -118,7 +122,7 @@ async def test_a_page_that_is_gone_is_the_last_one(world: World) -> None:
         pups.append(await trained(world, world.ada, f"pup {number}"))
     gallery = await models(world)
     await press(gallery, world.ada, "Next")
-    await world.ada.select(gallery, [pups[0].id])
+    await choose_model(gallery, world.ada, pups[0].id)
     page = await opened(world, pups[6])
     await press(page, world.ada, "Delete")
     await press(page, world.ada, "Delete it for good")
@@ -178,7 +182,7 @@ async def test_a_guest_may_draw_and_no_more(world: World) -> None:
     rex = await trained(world, world.ada, shared_with=world.guild.id)
     gallery = await server_models(world, world.ben)
 
-    await world.ben.select(gallery, [rex.id])
+    await choose_model(gallery, world.ben, rex.id)
 
     assert "Imagine" in shown(gallery)
     assert not any(label in shown(gallery) for label in [*OWNERS, "Stop sharing"])
@@ -189,7 +193,7 @@ async def test_a_model_that_is_shared_no_more_does_not_open(world: World) -> Non
     gallery = await server_models(world, world.ben)
     await press(await opened(world, rex), world.ada, "Stop sharing")
 
-    result = await world.ben.select(gallery, [rex.id])
+    result = await choose_model(gallery, world.ben, rex.id)
 
     assert "There is no such model for you here." in answer(result)
 
@@ -232,7 +236,7 @@ async def test_the_owners_buttons_are_the_owners_alone(world: World, restart: Re
     rex = await trained(world, world.ada, shared_with=None if "Share" in label else world.guild.id)
     luna = await trained(world, world.ada, "luna", shared_with=world.guild.id)
     page = await server_models(world)  # everybody sees it, and Ada opens her model there
-    await world.ada.select(page, [luna.id if "Share" in label else rex.id])
+    await choose_model(page, world.ada, luna.id if "Share" in label else rex.id)
     if "Share" in label:
         await press(page, world.ada, "Stop sharing")
     if label == "Delete it for good":
@@ -360,7 +364,7 @@ async def test_a_deleted_model_leaves_nothing_behind(world: World, tmp_path: Pat
 async def test_deleting_a_model_in_training_stops_it(world: World, tmp_path: Path) -> None:
     job = await begun(world, world.ada)
     gallery = await models(world)
-    await world.ada.select(gallery, [str(job.model_id)])
+    await choose_model(gallery, world.ada, str(job.model_id))
     await press(gallery, world.ada, "Delete")
 
     await press(gallery, world.ada, "Delete it for good")
@@ -379,3 +383,146 @@ async def test_a_second_press_on_delete_finds_nothing(world: World, services: Se
     result = await press(second, world.ada, "Delete it for good")
 
     assert "There is no such model for you here." in answer(result)
+
+
+async def binned(world: World, model: Model) -> ResponseMessage:
+    """Delete a model by its page, with a day to undo that; returns the gallery."""
+    page = await opened(world, model)
+    await press(page, world.ada, "Delete")
+    await press(page, world.ada, "Delete, and let me undo it for a day")
+    return page
+
+
+async def test_a_deletion_can_be_undone_for_a_day(world: World, restart: Restart, tmp_path: Path) -> None:
+    rex = await trained(world, world.ada, shared_with=world.guild.id)
+    kept = files(tmp_path)
+    page = await binned(world, rex)
+    assert "You have none yet." in shown(page)
+    assert await usable(world, world.ben) == []
+    await restart()
+
+    world.clock.advance(UNDO_LIFE.total_seconds() - 1)
+    await erase_overdue(world.services)
+    await world.ada.select(page, [rex.id], custom_id=f"models:{world.ada.id}:mine:0:undo")
+
+    assert "### rex · dog" in shown(page)
+    assert await usable(world, world.ben) == ["rex"]
+    assert files(tmp_path) == kept
+
+    await binned(world, rex)
+    world.clock.advance(UNDO_LIFE.total_seconds())
+    await erase_overdue(world.services)
+    assert files(tmp_path) == []
+    assert "Take back what you deleted" not in shown(await models(world))
+
+
+# Filters, order, search.
+
+
+async def test_looks_at_what_others_share_in_every_scope(world: World, restart: Restart) -> None:
+    object.__setattr__(world.services, "settings", BotSettings(_env_file=None, public_models=True))
+    rex = await trained(world, world.ada)
+    luna = await trained(world, world.ada, "luna", "cat")
+    asked = reply_of(await press(await opened(world, rex), world.ada, "Share with people"))
+    await world.ada.select(asked, [world.ben])
+    await press(await opened(world, luna), world.ada, "Share with everybody")
+    page = await models(world, world.ben)
+    await restart()
+
+    await world.ben.select(page, ["given"], custom_id=f"models:{world.ben.id}:mine:0:scope")
+    assert "### Models that others share with you" in shown(page)
+    assert "**rex** · dog" in shown(page)
+    await world.ben.select(page, ["public"], custom_id=f"models:{world.ben.id}:given:0:scope")
+    assert "**luna** · cat" in shown(page)
+    await choose_model(page, world.ben, luna.id)
+    form = await press(page, world.ben, "Imagine")
+    await world.ben.submit_modal(form, {"prompt": "luna at sea", "count": ["1"]})
+    (job,) = await world.active(world.ben)
+    assert job.model_id == luna.id
+
+    page = await opened(world, rex)
+    assert "shared with one person by name" in shown(page)
+    asked = reply_of(await press(page, world.ada, "Share with people"))
+    await world.ada.select(asked, [])
+    await press(await opened(world, luna), world.ada, "No longer for everybody")
+    assert await usable(world, world.ben) == []
+
+
+async def test_ones_own_models_never_come_to_stand_before_everybody(world: World) -> None:
+    await trained(world, world.ada, "secret")
+    page = await server_models(world)
+
+    result = await world.ada.select(page, ["mine"], custom_id=f"models:{world.ada.id}:server:0:scope")
+
+    assert result.ephemeral
+    assert "secret" in answer(result)
+    assert "secret" not in shown(page)
+
+
+async def test_sorts_and_finds_by_name(world: World) -> None:
+    for name in ("zoe", "abby"):
+        world.clock.advance(60)
+        await trained(world, world.ada, name)
+    page = await models(world)
+    assert shown(page).index("**abby**") < shown(page).index("**zoe**")  # the newest first
+    by_name = await models(world, sort="name")
+    assert shown(by_name).index("**abby**") < shown(by_name).index("**zoe**")
+    newest = f"models:{world.ada.id}:mine:0:name:sort"
+    await world.ada.select(by_name, ["new"], custom_id=newest)
+    assert "The newest first" in shown(by_name)
+
+    choices = await world.ada.autocomplete(world.channel, "models", "find", "zo")
+    assert [choice["name"] for choice in choices] == ["zoe · dog · yours"]
+    assert await world.ben.autocomplete(world.channel, "models", "find", "zo") == []
+    assert "### zoe · dog" in shown(await models(world, find=choices[0]["value"]))
+    assert "### zoe · dog" in shown(await models(world, find="Zoe"))
+    assert "There is no such model" in shown(await models(world, find="nobody"))
+
+
+async def test_the_page_of_a_model_tells_how_it_is_used(world: World) -> None:
+    rex = await trained(world, world.ada, shared_with=world.guild.id)
+    assert "version 1 · Score 0.83" in shown(await opened(world, rex))
+    assert "not drawn with yet" in shown(await opened(world, rex))
+    for who in (world.ada, world.ben):
+        await who.slash(world.channel, "imagine", prompt="rex at sea")
+    assert "drawn with 2 times by 2 people" in shown(await opened(world, rex))
+
+
+# Giving away.
+
+
+async def offered(world: World, model: Model, to: MemberActor) -> InteractionResult:
+    asked = reply_of(await press(await opened(world, model), world.ada, "Give away"))
+    return await world.ada.select(asked, [to])
+
+
+async def test_gives_a_model_to_somebody_who_says_yes(world: World, restart: Restart) -> None:
+    rex = await trained(world, world.ada, shared_with=world.guild.id)
+    cleo = world.guild.add_member(world.env.create_user("cleo"))
+    result = await offered(world, rex, world.ben)
+    offer = reply_of(result)
+    assert f"<@{world.ben.id}>, <@{world.ada.id}> would like to give you the model **rex**, a dog." in answer(result)
+    assert world.pinged(offer.message) == {world.ben.id}
+    await restart()
+    for who, label in ((cleo, "Take it"), (world.ada, "Take it"), (world.ben, "Take the offer back")):
+        assert "That is between" in answer(await press(offer, who, label))
+
+    second = reply_of(await offered(world, rex, world.ben))
+    await press(offer, world.ben, "Take it")
+
+    assert f"**rex** belongs to <@{world.ben.id}> now" in shown(offer)
+    assert (await usable(world, world.ben), await usable(world, world.ada)) == (["rex"], [])
+    assert "There is no such model" in answer(await press(second, world.ben, "Take it"))
+
+
+async def test_an_offer_can_be_declined_or_taken_back(world: World) -> None:
+    rex = await trained(world, world.ada)
+    for who, label, told in (
+        (world.ben, "No, thank you", f"<@{world.ben.id}> left **rex** with <@{world.ada.id}>."),
+        (world.ada, "Take the offer back", f"<@{world.ada.id}> keeps **rex**."),
+    ):
+        offer = reply_of(await offered(world, rex, world.ben))
+        await press(offer, who, label)
+        assert told in shown(offer)
+    assert "cannot be you or a bot" in answer(await offered(world, rex, world.ada))
+    assert await usable(world, world.ada) == ["rex"]

@@ -10,7 +10,7 @@ from simcord.results import ResponseMessage
 from storage.contract import Variant, adapter_key
 from storage.models import find_model
 from storage.schema import Model
-from tests.bot.conftest import Restart, World, answer, words
+from tests.bot.conftest import Restart, World, answer, choose_model, words
 from tests.bot.made import trained
 
 ALL = (Variant.ALIKE, Variant.FREE)
@@ -28,7 +28,7 @@ async def result(world: World, _model: Model) -> Card:
 async def page(world: World, model: Model) -> Card:
     gallery = (await world.ada.slash(world.channel, "models")).response
     assert gallery is not None
-    await world.ada.select(gallery, [model.id])
+    await choose_model(gallery, world.ada, model.id)
     return gallery
 
 
@@ -112,7 +112,7 @@ async def test_only_the_owner_chooses(world: World, label: str) -> None:
     assert (await now(world, rex)).variant is Variant.BEST
     gallery = (await world.ben.slash(world.channel, "models", whose="server")).response
     assert gallery is not None
-    await world.ben.select(gallery, [rex.id])
+    await choose_model(gallery, world.ben, rex.id)
     assert label not in said(world, gallery)
 
 

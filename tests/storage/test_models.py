@@ -1,22 +1,27 @@
+from datetime import timedelta
+
 import pytest
 
+from storage.bin import UNDO_LIFE, bin_model, binned_models, overdue_models, take_back
 from storage.contract import FailureReason, Sample, sample_key
 from storage.database import Database
 from storage.deliveries import find_delivery, mark_sent
 from storage.errors import InvalidName, ModelNotFound, ModelNotReady, NameTaken
 from storage.events import apply_event
+from storage.gallery import Scope, Sort, count_models, page_of_models, search_models
 from storage.jobs import fail_job, find_job, pictures_of, request_cancel
 from storage.models import (
-    count_own,
-    count_server,
     delete_model,
     find_model,
     find_own_model,
     model_of,
     own_models,
+    people_shared_with,
+    publish_model,
     rename_model,
-    server_models,
     share_model,
+    share_with_people,
+    transfer_model,
     unshare_model,
     usable_models,
 )
@@ -80,7 +85,7 @@ async def test_a_model_in_training_or_failed_is_shown_but_not_used(database: Dat
     async with database.write() as session:
         await fail_job(session, job.id, FailureReason.DIVERGED, NOW)
     async with database.read() as session:
-        assert await count_own(session, ANN) == 1
+        assert await count_models(session, Scope.MINE, ANN, None) == 1
         assert await usable_models(session, ANN, GUILD) == []
 
 
@@ -118,12 +123,83 @@ async def test_pages_and_counts_agree(database: Database) -> None:
         await shared(database, ANN, name)
     await ready(database, BOB, "hidden")
     async with database.read() as session:
-        assert (await count_own(session, ANN), await count_server(session, GUILD)) == (5, 5)
-        assert await count_server(session, OTHER_GUILD) == 0
-        for page_of, whose in ((own_models, ANN), (server_models, GUILD)):
-            pages = [await page_of(session, whose, offset, 2) for offset in (0, 2, 4)]
-            assert [len(page) for page in pages] == [2, 2, 1]
-            assert sorted(model.name for page in pages for model in page) == names
+        for scope in (Scope.MINE, Scope.SERVER):
+            assert await count_models(session, scope, ANN, GUILD) == 5
+            pages = [await page_of_models(session, scope, Sort.NAME, ANN, GUILD, offset, 2) for offset in (0, 2, 4)]
+            assert [model.name for page in pages for model in page] == names
+        assert await count_models(session, Scope.SERVER, ANN, OTHER_GUILD) == 0
+        assert await count_models(session, Scope.SERVER, ANN, None) == 0
+        assert [len(await own_models(session, ANN, offset, 3)) for offset in (0, 3)] == [3, 2]
+
+
+async def test_a_model_is_shared_with_people_and_with_everybody(database: Database) -> None:
+    rex, luna = await ready(database, name="rex"), await ready(database, name="luna")
+    async with database.write() as session:
+        await share_with_people(session, rex.id, ANN, [BOB, ANN])
+        await publish_model(session, luna.id, ANN, NOW)
+    assert await usable(database, BOB, None) == ["rex"]  # public ones are found, but not named in passing
+    async with database.read() as session:
+        assert await people_shared_with(session, rex.id) == [BOB]
+        for scope, names in ((Scope.GIVEN, ["rex"]), (Scope.PUBLIC, ["luna"]), (Scope.MINE, []), (Scope.SERVER, [])):
+            found = await page_of_models(session, scope, Sort.NEWEST, BOB, GUILD, 0, 9)
+            assert [model.name for model in found] == names
+        assert (await find_model(session, luna.id, BOB, None)).id == luna.id
+        assert [model.id for model in await search_models(session, " RE", BOB, None, 25)] == [rex.id]
+        assert await search_models(session, "%", BOB, None, 25) == []
+    async with database.write() as session:
+        await share_with_people(session, rex.id, ANN, [])
+        await publish_model(session, luna.id, ANN, None)
+    for model in (rex, luna):
+        async with database.read() as session:
+            with pytest.raises(ModelNotFound):
+                await find_model(session, model.id, BOB, GUILD)
+
+
+async def test_a_model_is_given_away_once_and_is_its_heirs_alone(database: Database) -> None:
+    rex = await shared(database)
+    async with database.write() as session:
+        await share_with_people(session, rex.id, ANN, [BOB])
+        await transfer_model(session, rex.id, ANN, BOB, NOW)
+    assert await usable(database, ANN, GUILD) == []
+    assert await usable(database, BOB, None) == ["rex"]
+    with pytest.raises(ModelNotFound):
+        async with database.write() as session:
+            await transfer_model(session, rex.id, ANN, BOB, NOW)
+    other = await ready(database, ANN, "Rex")
+    with pytest.raises(NameTaken):
+        async with database.write() as session:
+            await transfer_model(session, other.id, ANN, BOB, NOW)
+
+
+async def test_a_deleted_model_can_be_taken_back_for_a_day(database: Database) -> None:
+    rex = await shared(database)
+    async with database.write() as session:
+        await bin_model(session, rex.id, ANN, NOW)
+    assert await usable(database, ANN, GUILD) == await usable(database, BOB, GUILD) == []
+    async with database.read() as session:
+        assert [model.id for model in await binned_models(session, ANN)] == [rex.id]
+        assert await binned_models(session, BOB) == []
+        assert await overdue_models(session, NOW + UNDO_LIFE - timedelta(seconds=1), 9) == []
+    for stranger in (BOB, 99):
+        with pytest.raises(ModelNotFound):
+            async with database.write() as session:
+                await take_back(session, rex.id, stranger)
+    async with database.write() as session:
+        await take_back(session, rex.id, ANN)
+    assert await usable(database, BOB, GUILD) == ["rex"]
+
+    async with database.write() as session:
+        await bin_model(session, rex.id, ANN, NOW)
+    await ready(database, ANN, "REX")  # its name is free meanwhile
+    with pytest.raises(NameTaken):
+        async with database.write() as session:
+            await take_back(session, rex.id, ANN)
+    async with database.read() as session:
+        assert [model.id for model in await overdue_models(session, NOW + UNDO_LIFE, 9)] == [rex.id]
+    async with database.write() as session:
+        assert rex.adapter_key in await delete_model(session, rex.id, ANN, NOW)
+    async with database.read() as session:
+        assert await binned_models(session, ANN) == []
 
 
 async def test_renaming_keeps_names_apart(database: Database) -> None:

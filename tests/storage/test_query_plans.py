@@ -2,19 +2,23 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.bin import binned_models, overdue_models
+from storage.companions import lead_of
 from storage.contract import JobKind
 from storage.database import Database
 from storage.deliveries import due_deliveries, find_delivery, touch_waiting_cards
+from storage.gallery import Scope, Sort, page_of_models, search_models, uses_of
 from storage.history import count_active_trainings, finished_trainings, list_jobs
 from storage.jobs import accept_imagining, accept_training, active_jobs, apply_event, pictures_of, queue_place
 from storage.leftovers import awaited_photos, forget_prompts, prune_inbox, ready_models, unreferenced
-from storage.models import delete_model, find_model, own_models, server_models, usable_models
+from storage.models import delete_model, find_model, own_models, usable_models
 from storage.outbox import jobs_in_redis, jobs_to_cancel, next_releases
 from storage.quotas import used
 from storage.schema import Base, DeliveryKind, Job
@@ -38,13 +42,22 @@ async def train_and_delete(session: AsyncSession) -> object:
     return await delete_model(session, str(job.model_id), ANN, NOW)
 
 
+async def page_of_gallery(scope: Scope, session: AsyncSession) -> object:
+    return await page_of_models(session, scope, Sort.NAME, ANN, GUILD, 0, 10)
+
+
 # Photos to drop are not among them: their table holds nothing but the photos that are still to be dropped.
 OFTEN: dict[str, Work] = {
     "an imagining": accept_and_place,
     "a training": train_and_delete,
     "autocomplete": lambda session: usable_models(session, ANN, GUILD),
     "a gallery": lambda session: own_models(session, ANN, 0, 10),
-    "a server's gallery": lambda session: server_models(session, GUILD, 0, 10),
+    **{f"the gallery {scope}": partial(page_of_gallery, scope) for scope in Scope},
+    "a search for models": lambda session: search_models(session, "re", ANN, GUILD, 25),
+    "how much a model is used": lambda session: uses_of(session, NOBODY),
+    "what can be taken back": lambda session: binned_models(session, ANN),
+    "models to erase": lambda session: overdue_models(session, NOW, 10),
+    "a set": lambda session: lead_of(session, NOBODY),
     "a person's list": lambda session: list_jobs(session, ANN, NOW, 0, 10),
     "a person's active jobs": lambda session: active_jobs(session, ANN),
     "how long trainings take": lambda session: finished_trainings(session, "demo"),

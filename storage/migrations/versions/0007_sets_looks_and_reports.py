@@ -1,4 +1,4 @@
-"""Pictures asked for together, looks of servers, reports, people's defaults, and models that can be taken back."""
+"""Pictures asked for together, looks of servers, reports, people's defaults; models to share and to take back."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -52,6 +52,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "reporter_id", name="pk_reports"),
     )
     op.create_index("ix_reports_at", "reports", ["at"])
+    op.create_table(
+        "shares",
+        sa.Column("model_id", sa.String(length=32), nullable=False),
+        sa.Column("person_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["model_id"], ["models.id"], name="fk_shares_model_id_models"),
+        sa.PrimaryKeyConstraint("model_id", "person_id", name="pk_shares"),
+    )
+    op.create_index("ix_shares_person_id", "shares", ["person_id"])
+    op.create_table(
+        "command_lists",
+        sa.Column("place", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("ids", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("place", name="pk_command_lists"),
+    )
     with op.batch_alter_table("owners") as owners:
         owners.add_column(sa.Column("defaults", sa.JSON(), nullable=True))
     with op.batch_alter_table("jobs") as jobs:
@@ -59,4 +74,6 @@ def upgrade() -> None:
         jobs.add_column(sa.Column("look", sa.String(length=32), nullable=True))
     with op.batch_alter_table("models") as models:
         models.add_column(sa.Column("erase_at", sa.DateTime(timezone=True), nullable=True))
+        models.add_column(sa.Column("public_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_models_erase_at", "models", ["erase_at"])
+    op.create_index("ix_models_public_at", "models", ["public_at"])

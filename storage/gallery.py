@@ -1,0 +1,85 @@
+"""Models by the page: whose they are, in which order, and found by a part of their name."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, distinct, false, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.contract import JobKind
+from storage.names import name_key
+from storage.schema import Job, Model, ModelStatus, Share
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+"""Before anything was public: a bound by which the index finds what is."""
+
+
+class Scope(StrEnum):
+    MINE = "mine"
+    SERVER = "server"
+    """Shared with the server where one looks."""
+    GIVEN = "given"
+    """Shared with this very person."""
+    PUBLIC = "public"
+
+
+class Sort(StrEnum):
+    NEWEST = "new"
+    NAME = "name"
+    SCORE = "best"
+
+
+async def count_models(session: AsyncSession, scope: Scope, viewer_id: int, guild_id: int | None) -> int:
+    query = select(func.count()).select_from(Model).where(_within(scope, viewer_id, guild_id))
+    return await session.scalar(query) or 0
+
+
+async def page_of_models(
+    session: AsyncSession, scope: Scope, sort: Sort, viewer_id: int, guild_id: int | None, offset: int, limit: int
+) -> Sequence[Model]:
+    query = select(Model).where(_within(scope, viewer_id, guild_id)).order_by(*_order(sort), Model.id)
+    return (await session.scalars(query.offset(offset).limit(limit))).all()
+
+
+async def search_models(
+    session: AsyncSession, typed: str, viewer_id: int, guild_id: int | None, limit: int
+) -> Sequence[Model]:
+    """Return the models that the viewer can open here whose names hold what was typed: their own first."""
+    scopes = or_(*(_within(scope, viewer_id, guild_id) for scope in Scope))
+    found = Model.name_key.contains(name_key(typed.strip()), autoescape=True)
+    query = select(Model).where(scopes, found).order_by(Model.owner_id != viewer_id, Model.name_key, Model.id)
+    return (await session.scalars(query.limit(limit))).all()
+
+
+async def uses_of(session: AsyncSession, model_id: str) -> tuple[int, int]:
+    """Return how often a model was drawn with, and by how many people."""
+    query = select(func.count(), func.count(distinct(Job.owner_id)))
+    row = (await session.execute(query.where(Job.model_id == model_id, Job.kind == JobKind.IMAGINE))).one()
+    return int(row[0]), int(row[1])
+
+
+def _within(scope: Scope, viewer_id: int, guild_id: int | None) -> ColumnElement[bool]:
+    there, ready = Model.deleted_at.is_(None), Model.status == ModelStatus.READY
+    match scope:
+        case Scope.MINE:
+            return and_(Model.owner_id == viewer_id, there)
+        case Scope.SERVER if guild_id is None:
+            return false()
+        case Scope.SERVER:
+            return and_(Model.shared_guild_id == guild_id, ready, there)
+        case Scope.GIVEN:
+            return and_(Model.id.in_(select(Share.model_id).where(Share.person_id == viewer_id)), ready, there)
+        case Scope.PUBLIC:
+            return and_(Model.public_at > LONG_AGO, ready, there)
+
+
+def _order(sort: Sort) -> tuple[ColumnExpressionArgument[Any], ...]:
+    match sort:
+        case Sort.NEWEST:
+            return (Model.created_at.desc(),)
+        case Sort.NAME:
+            return (Model.name_key,)
+        case Sort.SCORE:
+            return (Model.subject_score.is_(None), Model.subject_score.desc())
