@@ -44,6 +44,9 @@ class Recipe:
     weight_decay: float = 1e-2
     min_snr: float | None = 5.0
     """Gamma of min-SNR weighting (Hang et al. 2023, arXiv 2303.09556); 5 is the paper's own choice."""
+    snr_offset: float = 0.0
+    """Added to the signal-to-noise ratio that is weighed where the base predicts the velocity. The paper's weights all
+    but leave out the steps of nearly pure noise there, which are where a picture's colours are settled."""
     ema: float | None = None
     """Decay of the moving average of the adapter that is published in place of the last step's weights."""
     candidates: int = 40
@@ -67,8 +70,9 @@ _DEMO = Recipe(
     word_learning_rate=3e-3,
     rank=16,
     batch_size=4,
-    prior_weight=1.0,
+    prior_weight=0.5,
     class_images=32,
+    snr_offset=0.5,
     views_per_photo=180,
     least_steps=160,
     most_steps=300,
@@ -98,7 +102,8 @@ def _recipe(family: Family, kind: SubjectKind) -> Recipe:
         # A style has no class to draw beforehand: capacity down, and the base as teacher. Without any prior everything
         # that is drawn takes the style on, asked for or not (benchmarks/style.py: 0.75 of it; with the teacher at
         # weight 1 it was 0.13).
-        return replace(_DEMO, rank=8, class_images=0, teacher=True) if kind is SubjectKind.STYLE else _DEMO
+        of_style = replace(_DEMO, rank=8, class_images=0, teacher=True, prior_weight=1.0)
+        return of_style if kind is SubjectKind.STYLE else _DEMO
     match kind:
         case SubjectKind.PET:
             return _SD

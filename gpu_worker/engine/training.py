@@ -138,7 +138,7 @@ class DreamBooth:
         """The embeddings [L, d] of the prompts that no training changes, computed once."""
         self.taught = self._embed_taught()
         """The base's own embeddings [L, d] of the class rows' prompts, for the teacher."""
-        self.weights = loss_weights(model.base.alphas_cumprod, model.base.prediction_type, recipe.min_snr)
+        self.weights = loss_weights(model.base.alphas_cumprod, model.base.prediction_type, recipe)
         self.bank, self.slot = model.training_slot(recipe.rank)  # last, for what fails before would keep the slot
         self.parameters = self.bank.learn(self.slot, self._trained_names())
         """The trained tensors as `<layer>.down` and `<layer>.up`; of the word, what is added to its vector."""
@@ -442,12 +442,14 @@ def add_noise(latents: Tensor, noise: Tensor, alphas_cumprod: Tensor, prediction
     return noisy, noise if prediction_type == "epsilon" else signal * noise - spread * latents
 
 
-def loss_weights(alphas_cumprod: Tensor, prediction_type: str, gamma: float | None) -> Tensor:
-    """Return the min-SNR weight of each timestep (Hang et al. 2023, section 3.4), or ones without a gamma."""
-    if gamma is None:
+def loss_weights(alphas_cumprod: Tensor, prediction_type: str, recipe: Recipe) -> Tensor:
+    """Return the min-SNR weight of each timestep (Hang et al. 2023, section 3.4), or ones where the recipe has none."""
+    if recipe.min_snr is None:
         return torch.ones_like(alphas_cumprod)
     snr = alphas_cumprod / (1 - alphas_cumprod)
-    return snr.clamp(max=gamma) / (snr if prediction_type == "epsilon" else snr + 1)
+    if prediction_type == "epsilon":
+        return snr.clamp(max=recipe.min_snr) / snr
+    return (snr + recipe.snr_offset).clamp(max=recipe.min_snr) / (snr + 1)
 
 
 def rate_at(step: int, recipe: Recipe) -> float:

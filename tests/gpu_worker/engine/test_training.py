@@ -83,9 +83,20 @@ def test_noise_targets_and_weights_are_those_of_diffusers(prediction_type: str) 
 
     snr = compute_snr(scheduler, timesteps)
     divisor = snr if prediction_type == "epsilon" else snr + 1
-    weights = loss_weights(scheduler.alphas_cumprod, prediction_type, 5.0)[timesteps]
+    weights = loss_weights(scheduler.alphas_cumprod, prediction_type, changed(min_snr=5.0))[timesteps]
     torch.testing.assert_close(weights, snr.clamp(max=5.0) / divisor, rtol=1e-4, atol=1e-6)
-    assert loss_weights(scheduler.alphas_cumprod, prediction_type, None).unique().tolist() == [1.0]
+    plain = loss_weights(scheduler.alphas_cumprod, prediction_type, changed(min_snr=None))
+    assert plain.unique().tolist() == [1.0]
+
+
+def test_an_offset_lets_steps_of_nearly_pure_noise_count_where_velocity_is_predicted() -> None:
+    alphas_cumprod = torch.tensor([1.0 - 1e-3, 0.5, 1e-4])
+    plain, offset = changed(min_snr=5.0), changed(min_snr=5.0, snr_offset=0.5)
+    torch.testing.assert_close(
+        loss_weights(alphas_cumprod, "v_prediction", offset), torch.tensor([0.005, 0.75, 0.5]), rtol=1e-3, atol=0
+    )
+    of_noise = [loss_weights(alphas_cumprod, "epsilon", recipe) for recipe in (plain, offset)]
+    torch.testing.assert_close(of_noise[0], of_noise[1])
 
 
 @pytest.mark.parametrize("emphasis", [None, torch.rand(3, 2, 1, 8, 8, generator=torch.Generator().manual_seed(8))])
