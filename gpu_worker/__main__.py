@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
+from gpu_worker.ahead import fetch_ahead
 from gpu_worker.attempt import run_attempt
 from gpu_worker.class_images import ClassImages
 from gpu_worker.ending import FAREWELL_SECONDS, end
@@ -120,6 +121,7 @@ async def serve(
             serving = [group.create_task(queues.serve(kind)) for kind in JobKind]
             serving.append(group.create_task(beat(redis, name, settings, engine, status)))
             serving.append(group.create_task(station.shelf.keep_tidy()))
+            serving.append(group.create_task(fetch_ahead(redis, settings.base, station.shelf, engine)))
             log.info("worker %s serves base %s", name, settings.base)
             code = await stopped
             log.info("worker %s stops", name)

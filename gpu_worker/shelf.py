@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,6 +40,12 @@ class Shelf:
                 os.link(path, kept)
         self._tidy()
         return digest
+
+    async def stock(self, adapter: Adapter) -> Path | None:
+        """Have a model on the shelf and return where it lies; None when it is damaged. Raises `BlobMissing`."""
+        with tempfile.TemporaryDirectory(dir=self._folder.parent, ignore_cleanup_errors=True) as folder:
+            whole = await self.bring(adapter, Path(folder) / "adapter") == adapter.digest
+        return self._folder / adapter.digest if whole else None
 
     async def keep_tidy(self) -> None:
         """Remove what was not used for long, also while nobody asks for anything."""

@@ -42,6 +42,8 @@ class RecordingQueue:
     wakes: int = 0
     stopped: list[str] = field(default_factory=list)
     statuses: list[WorkerStatus] | None = None
+    expected: list[str] = field(default_factory=list)
+    """The names of models that workers would be told of."""
 
     def wake(self) -> None:
         self.wakes += 1
@@ -153,13 +155,15 @@ def answer(result: InteractionResult) -> str:
 
 @pytest.fixture
 def services(database: Database, blobs: Blobs) -> Services:
+    queue = RecordingQueue()
     return Services(
         settings=BotSettings(_env_file=None),
         database=database,
         blobs=blobs,
-        queue=RecordingQueue(),
+        queue=queue,
         wake_delivery=lambda: None,
         base=BASE,
+        expect=lambda model: queue.expected.append(model.name),
         clock=Clock(),
     )
 
