@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
@@ -56,13 +57,9 @@ class Reworked(Sheet):
     """The picture on a sheet of some size."""
     mask: Callable[[Size], Image.Image] | None = None
     """What may change of it, in white; None where all may."""
-    enlarged: int = 1
 
     def origin(self, base: BaseModel) -> Origin:
-        width, height = (side // self.enlarged for side in self.drawn)
-        latents, _ = base.encode_images(to_pixels(self.laid((width, height))).unsqueeze(0))
-        if self.enlarged > 1:
-            latents = F.interpolate(latents, scale_factor=self.enlarged, mode="bicubic")
+        latents, _ = base.encode_images(to_pixels(self.laid(self.drawn)).unsqueeze(0))
         if self.mask is None:
             return Origin(latents=latents[0], strength=self.strength)
         changing = to_pixels(self.mask(self.drawn))[:1] > 0  # [1, H, W]
@@ -89,10 +86,9 @@ def sheet_for(base: BaseModel, request: ImagineRequest, picture: Path | None, ma
         case Tool.VARY:
             return Reworked(drawn=drawn, shown=shown, strength=source.strength, laid=_fitted(given))
         case Tool.UPSCALE:
+            # Enlarged before it is encoded: enlarged latents decode to a grid where the autoencoder is small.
             larger, largest = _times(drawn, ENLARGED), _times(shown, ENLARGED)
-            return Reworked(
-                drawn=larger, shown=largest, strength=source.strength, laid=_fitted(given), enlarged=ENLARGED
-            )
+            return Reworked(drawn=larger, shown=largest, strength=source.strength, laid=_fitted(given))
         case Tool.INPAINT:
             changing = _opened(mask).convert("L").point(lambda level: 255 * (level > 127))
             changing = changing.resize(given.size, Image.Resampling.NEAREST)
@@ -109,9 +105,13 @@ def _outpainted(base: BaseModel, source: Source, given: Image.Image, canvas: Siz
     scale = math.sqrt(base.resolution**2 / (inner[0] * inner[1]))
 
     def laid(size: Size) -> Image.Image:
-        sheet = ImageOps.fit(given, size).filter(ImageFilter.GaussianBlur(min(size) / 8))
         middle = ImageOps.contain(given, size, Image.Resampling.LANCZOS)
-        sheet.paste(middle, _corner(size, middle.size))
+        left, top = _corner(size, middle.size)
+        rest = size[0] - left - middle.width, size[1] - top - middle.height
+        edges = ((top, rest[1]), (left, rest[0]), (0, 0))
+        sheet = Image.fromarray(np.pad(np.asarray(middle), edges, mode="edge"))  # what goes on has the edge's colours
+        sheet = sheet.filter(ImageFilter.GaussianBlur(min(size) * MARGIN))
+        sheet.paste(middle, (left, top))
         return sheet
 
     def changing(size: Size) -> Image.Image:

@@ -13,8 +13,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from gpu_worker.engine.sizes import LARGEST_AREA
-
+WHOLE_AREA = 2.0
+"""As a share of the base's own area: a picture above it is shown in windows."""
 OVERLAP = 1 / 4
 """Of windows that lie beside each other, as a share of a side."""
 SEAM = 1 / 8
@@ -58,7 +58,7 @@ def lay_out(height: int, width: int, side: int, grain: int, voices: int = 1) -> 
     """
     whole = Window(0, 0, height, width, torch.ones(height, width))
     parts = [whole] if voices == 1 else _side_by_side(height, width, side, grain)
-    if parts[0].height * parts[0].width <= LARGEST_AREA * side**2:
+    if parts[0].height * parts[0].width <= WHOLE_AREA * side**2:
         return tuple(parts)
     return tuple(tile for part in parts for tile in _tiles(part, side))
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Row, Sampler, advance, start
-from gpu_worker.engine.sizes import LARGEST_AREA, drawing_size
+from gpu_worker.engine.sizes import drawing_size
 from gpu_worker.engine.texts import Saying
-from gpu_worker.engine.views import blend, lay_out
+from gpu_worker.engine.views import WHOLE_AREA, blend, lay_out
 from tests.gpu_worker.engine.test_slots import random_weights
 
 SIDE, GRAIN = 16, 4
@@ -21,7 +21,7 @@ lengths = st.integers(2, 20).map(lambda grains: grains * GRAIN)
 def test_windows_cover_every_picture_and_fit_the_network(height: int, width: int, voices: int) -> None:
     windows = lay_out(height, width, SIDE, GRAIN, voices)
     assert len({(window.height, window.width) for window in windows}) == 1
-    assert windows[0].height * windows[0].width <= LARGEST_AREA * SIDE**2
+    assert windows[0].height * windows[0].width <= WHOLE_AREA * SIDE**2
     assert windows[0].height % GRAIN == windows[0].width % GRAIN == 0
     assert {window.voice for window in windows} == set(range(voices))
     field = torch.randn(3, height, width)
