@@ -183,13 +183,14 @@ async def test_again_on_a_private_picture_stays_private(world: World) -> None:
 # Prompts that cannot be drawn.
 
 
-async def test_two_models_in_one_prompt(world: World) -> None:
+async def test_more_models_than_fit_in_one_prompt(world: World) -> None:
     await trained(world, world.ada)
     await trained(world, world.ada, "luna", "cat")
+    await trained(world, world.ada, "comet", "car")
 
-    told = await refused(world, "luna and Rex on the moon")
+    told = await refused(world, "luna and Rex in comet")
 
-    assert "Only one subject fits into a picture for now, and I found **luna** and **rex**." in told
+    assert "Two subjects fit into a picture, and I found **luna**, **rex** and **comet**." in told
 
 
 async def test_a_prompt_that_is_too_long(world: World) -> None:
