@@ -69,13 +69,13 @@ class Ablation:
 
 ABLATIONS = {
     "no word vector": Ablation({"word_learning_rate": 0.0}),
-    "text LoRA, no word vector": Ablation({"word_learning_rate": 0.0, "text_learning_rate": 6e-3}),
-    "text LoRA too": Ablation({"text_learning_rate": 1e-3}),
+    "no text LoRA": Ablation({"text_learning_rate": 0.0}),
     "no scene prompts in the prior": Ablation({"scene_share": 0.0}),
     "no prior": Ablation({"prior_weight": 0.0}),
     "base as teacher": Ablation({"teacher": True}),
     "caption dropout": Ablation({"caption_dropout": 0.1}),
     "no min-SNR": Ablation({"min_snr": None}),
+    "no SNR offset": Ablation({"snr_offset": 0.0}),
     "EMA": Ablation({"ema": 0.98}),
     "uniform timesteps": Ablation({}, uniform_timesteps=True),
 }

@@ -11,6 +11,7 @@ from diffusers.training_utils import compute_snr
 from torch import Tensor
 
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.noise import add_noise, loss_weights, spread
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Sampler
@@ -20,13 +21,10 @@ from gpu_worker.engine.training import (
     DreamBooth,
     Examples,
     Latents,
-    add_noise,
     balanced,
     embed_together,
-    loss_weights,
     losses_of,
     rate_at,
-    spread,
 )
 
 RECIPE = Recipe(
