@@ -2,8 +2,9 @@
 
 import random
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -19,14 +20,14 @@ from bot.replies import withdraw
 from bot.room import check_room
 from bot.templates import fill, read_template
 from storage.bases import Shape, picture_size, shapes
-from storage.contract import MAX_COUNT, MAX_SEED, Adapter, ImagineRequest
-from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
+from storage.contract import MAX_COUNT, MAX_SEED, STRONG, SUBTLE, UPSCALED, Adapter, ImagineRequest, Source, Tool
+from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PicturesGone, PromptGone, UserError
 from storage.faults import reach
 from storage.jobs import NewImagining, NewSubject, accept_imagining, find_job
 from storage.models import find_model, own_models, usable_models
 from storage.people import Defaults, defaults_of
-from storage.schema import Model, ModelStatus, SetKind
-from storage.sets import accept_set, members, set_of
+from storage.schema import Job, Model, ModelStatus, SetKind
+from storage.sets import accept_set, members, pictures_of_set, set_of
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -34,6 +35,21 @@ if TYPE_CHECKING:
 MODEL_ID = re.compile(r"[0-9a-f]{32}")
 UNREADY_LOOKED_AT = 100
 """How many of a person's newest models are looked through for a name that cannot draw yet."""
+
+
+class Work(StrEnum):
+    """What can be made of a picture that stands on a card."""
+
+    SUBTLE = "subtle"
+    STRONG = "strong"
+    UPSCALE = "upscale"
+
+
+WORKS = {
+    Work.SUBTLE: (Tool.VARY, SUBTLE),
+    Work.STRONG: (Tool.VARY, STRONG),
+    Work.UPSCALE: (Tool.UPSCALE, UPSCALED),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,34 +168,73 @@ async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, 
             for request in requests
             for adapter in _adapters(request)
         }
-    asker, shift = _asker(interaction), 0 if same_seed else _any_seed()
-    asked = []
-    for job, request in zip(jobs, requests, strict=True):
-        asked.append(
-            NewImagining(
-                **asker,
-                job=uuid4().hex,
-                model=None if request.adapter is None else models[request.adapter.model],
-                subjects=tuple(NewSubject(models[one.adapter.model], one.prompt) for one in request.subjects),
-                prompt=request.prompt,
-                prompt_shown=job.prompt_shown or "",
-                negative_prompt=request.negative_prompt,
-                count=request.count,
-                seed=(request.seed + shift) % (MAX_SEED + 1),
-                steps=request.steps,
-                guidance_scale=request.guidance_scale,
-                width=request.width,
-                height=request.height,
-                base=request.base,
-                private=job.private,
-                spoiler=job.spoiler,
-                webhook_token=interaction.token if job.private else None,
-                parent=job_id,
-                look=job.look,
-                lossless=request.lossless,
-            )
-        )
+    shift = 0 if same_seed else _any_seed()
+    asked = [
+        _like(interaction, job, request, models, seed=(request.seed + shift) % (MAX_SEED + 1))
+        for job, request in zip(jobs, requests, strict=True)
+    ]
     await _promise(interaction, asked, None if together is None else together.words)
+
+
+async def work_on(interaction: "discord.Interaction[Dreambot]", job_id: str, position: int, work: Work) -> None:
+    """Ask for another picture that goes on from one of a card, counted from 0.
+
+    Raises `PicturesGone`, `PromptGone`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
+    """
+    async with interaction.client.services.database.read() as session:
+        if await find_job(session, job_id) is None:
+            raise NotYourJob
+        images = await pictures_of_set(session, await members(session, job_id))
+        if position >= len(images):
+            raise PicturesGone
+        image = images[position]
+        job = await session.get_one(Job, image.job_id)
+        if job.prompt_shown is None:
+            raise PromptGone
+        request = ImagineRequest.model_validate(job.request)
+        models = {
+            adapter.model: _ready(await find_model(session, adapter.model, interaction.user.id, interaction.guild_id))
+            for adapter in _adapters(request)
+        }
+    tool, strength = WORKS[work]
+    source = Source(tool=tool, key=image.key, strength=strength)
+    seed = image.seed if tool is Tool.UPSCALE else _any_seed()
+    new = replace(_like(interaction, job, request, models, seed=seed), source=source, count=1, parent=job_id)
+    await _promise(interaction, [new], None)
+
+
+def _like(
+    interaction: "discord.Interaction[Dreambot]",
+    job: Job,
+    request: ImagineRequest,
+    models: Mapping[str, Model],
+    *,
+    seed: int,
+) -> NewImagining:
+    """Return what a job asked for, in the presser's name."""
+    return NewImagining(
+        **_asker(interaction),
+        job=uuid4().hex,
+        model=None if request.adapter is None else models[request.adapter.model],
+        subjects=tuple(NewSubject(models[one.adapter.model], one.prompt) for one in request.subjects),
+        prompt=request.prompt,
+        prompt_shown=job.prompt_shown or "",
+        negative_prompt=request.negative_prompt,
+        count=request.count,
+        seed=seed,
+        steps=request.steps,
+        guidance_scale=request.guidance_scale,
+        width=request.width,
+        height=request.height,
+        base=request.base,
+        private=job.private,
+        spoiler=job.spoiler,
+        webhook_token=interaction.token if job.private else None,
+        parent=job.id,
+        look=job.look,
+        lossless=request.lossless,
+        source=request.source,
+    )
 
 
 def _adapters(request: ImagineRequest) -> list[Adapter]:

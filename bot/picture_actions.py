@@ -7,7 +7,7 @@ import discord
 from discord import ui
 
 from bot.access import check_may_delete, own_model
-from bot.imagining import draw_again
+from bot.imagining import Work, draw_again, work_on
 from bot.replies import reply
 from bot.text import COVER_SET, WHICH_COVER, bold
 from bot.views import picture_details
@@ -34,6 +34,18 @@ async def _again(interaction: "Interaction", job_id: str) -> None:
 
 async def _same(interaction: "Interaction", job_id: str) -> None:
     await draw_again(interaction, job_id, same_seed=True)
+
+
+async def _vary_a_little(interaction: "Interaction", job_id: str) -> None:
+    await work_on(interaction, job_id, 0, Work.SUBTLE)
+
+
+async def _vary_a_lot(interaction: "Interaction", job_id: str) -> None:
+    await work_on(interaction, job_id, 0, Work.STRONG)
+
+
+async def _upscale(interaction: "Interaction", job_id: str) -> None:
+    await work_on(interaction, job_id, 0, Work.UPSCALE)
 
 
 async def _edit(interaction: "Interaction", job_id: str) -> None:
@@ -128,6 +140,9 @@ ACTIONS: Mapping[Verb, Callable[["Interaction", str], Awaitable[None]]] = {
     Verb.SAME: _same,
     Verb.EDIT: _edit,
     Verb.DETAILS: _details,
+    Verb.SUBTLE: _vary_a_little,
+    Verb.STRONG: _vary_a_lot,
+    Verb.UPSCALE: _upscale,
     Verb.COVER: _cover,
     Verb.REPORT: _report,
     Verb.DELETE: _delete,

@@ -442,7 +442,7 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     TooManyLooks: lambda error: (
         f"This server has {error.limit} looks of its own, and that is as many as fit. Remove one in `/styles` first."
     ),
-    PicturesGone: lambda _: "There is no picture of a model here any more.",
+    PicturesGone: lambda _: "That picture is no longer there.",
     SeveralSubjects: lambda error: (
         f"Two subjects fit into a picture, and I found {listed([bold(name) for name in error.names])}. "
         "Take one out, or pick the one you mean with the `model` option: every other name is then a plain word."

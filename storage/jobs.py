@@ -14,6 +14,7 @@ from storage.contract import (
     ImagineRequest,
     JobKind,
     Quality,
+    Source,
     Subject,
     SubjectKind,
     TrainingOptions,
@@ -142,6 +143,8 @@ class NewImagining:
     look: str | None = None
     lossless: bool = False
     """As PNG, whatever the size."""
+    source: Source | None = None
+    """The picture to work on."""
 
 
 async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int = NO_LIMIT) -> Job:
@@ -255,6 +258,7 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
                 for subject in new.subjects
             ]
         ),
+        source=new.source,
         count=new.count,
         seed=new.seed,
         steps=new.steps,

@@ -12,7 +12,7 @@ from bot.looks import NO_LOOK, looks_for
 from bot.prompts import fold
 from bot.text import SHAPES, cut
 from bot.views.imagine_form import ImagineButton
-from bot.views.picture_buttons import CoverMenu, PictureButton
+from bot.views.picture_buttons import CoverMenu, PictureButton, WorkMenu
 from storage.bases import Shape, shapes
 from storage.contract import MAX_COUNT, MAX_SEED
 from storage.models import usable_models
@@ -31,7 +31,7 @@ def register(bot: "Dreambot") -> None:
     bot.tree.command(name="imagine", description="Draw a picture: one of your models anywhere, or anything else")(
         command
     )
-    bot.add_dynamic_items(PictureButton, CoverMenu, ImagineButton)
+    bot.add_dynamic_items(PictureButton, CoverMenu, WorkMenu, ImagineButton)
 
 
 async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:

@@ -1,5 +1,6 @@
 """What `/help` shows: the next step for this person, then every command."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def render(standing: Standing, ids: Mapping[str, int]) -> Rendered:
     card = ui.Container[Any](ui.TextDisplay(words), accent_colour=discord.Colour.blurple())
     files = []
     if standing.state in {State.NOTHING, State.FAILED}:
-        files = [discord.File(PHOTOS, PHOTOS.name)]
+        files = [discord.File(io.BytesIO(PHOTOS.read_bytes()), PHOTOS.name)]
         card.add_item(ui.MediaGallery(discord.MediaGalleryItem(files[0], description=PHOTOS_ALT)))
     card.add_item(ui.Separator())
     lines = [f"{commands[name]} · {about}" for name, about in COMMANDS.items()]

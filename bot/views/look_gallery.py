@@ -1,5 +1,6 @@
 """Looks as people leaf through them: a picture and a line of each, a menu to draw with one, and a server's own."""
 
+import io
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -32,7 +33,7 @@ def render(looks: Sequence[Look], page: int, *, may_keep: bool) -> Rendered:
     card.add_item(ui.Separator())
     files = []
     for look in shown:
-        file = None if look.preview is None else discord.File(look.preview, f"look-{look.id}.png")
+        file = _preview(look)
         card.add_item(_entry(look, file))
         files += [] if file is None else [file]
     card.add_item(ui.ActionRow(TryMenu(shown)))
@@ -49,6 +50,11 @@ def render(looks: Sequence[Look], page: int, *, may_keep: bool) -> Rendered:
 
 def page_count(total: int) -> int:
     return max(1, -(-total // PAGE_LOOKS))
+
+
+def _preview(look: Look) -> discord.File | None:
+    path = look.preview
+    return None if path is None else discord.File(io.BytesIO(path.read_bytes()), f"look-{look.id}.png")
 
 
 def _entry(look: Look, file: discord.File | None) -> ui.Item[Any]:

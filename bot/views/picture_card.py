@@ -10,9 +10,9 @@ from discord import ui
 from bot import text
 from bot.prompts import tidy
 from bot.views.cancel_button import CancelButton
-from bot.views.picture_buttons import PictureButton, Verb
+from bot.views.picture_buttons import PictureButton, Verb, WorkMenu
 from bot.views.rendered import Rendered
-from storage.contract import ImagineRequest
+from storage.contract import ImagineRequest, Tool
 from storage.schema import Image, Job, JobState, Model
 
 ALT_CHARS = 1024
@@ -142,8 +142,20 @@ def _rows(job: Job, model: Model | None, jobs: Sequence[Job], images: Sequence[I
         verbs.append(Verb.EDIT)
     yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*verbs, Verb.DETAILS, Verb.DELETE)))
     if images:
+        yield ui.ActionRow(*_works(job, images))
         more = [Verb.COVER] if model is not None and model.deleted_at is None else []
         yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*more, Verb.REPORT)))
+
+
+def _works(job: Job, images: Sequence[Image]) -> Iterator[ui.Item[Any]]:
+    """Offer to go on from a picture: by buttons from the only one, by a menu from one of several."""
+    source = ImagineRequest.model_validate(job.request).source
+    large = source is not None and source.tool is Tool.UPSCALE
+    verbs = [Verb.SUBTLE, Verb.STRONG, *([] if large else [Verb.UPSCALE])]
+    if len(images) > 1:
+        yield WorkMenu(job.id, min(len(images), MAX_GALLERY), verbs)
+    else:
+        yield from (PictureButton(job.id, verb) for verb in verbs)
 
 
 def _small_print(jobs: Sequence[Job], images: Sequence[Image], around: Around) -> Iterator[str]:

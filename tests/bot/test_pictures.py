@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from bot.settings import BotSettings
 from storage.contract import Failed, FailureReason
-from storage.jobs import pictures_of
+from storage.jobs import delete_pictures, pictures_of
 from storage.people import Defaults, defaults_of
 from storage.schema import Companion, Delivery, Job, JobState, Report
 from tests.bot.conftest import Restart, World, answer, shown, words
@@ -146,7 +146,7 @@ async def test_a_set_is_drawn_again_whole(world: World) -> None:
     await world.ada.click(message, label="Again")
 
     again = await world.active(world.ada)
-    assert [job.request["prompt"] for job in again] == [job.request["prompt"] for job in jobs]
+    assert {job.request["prompt"] for job in again} == {job.request["prompt"] for job in jobs}
     assert {job.request["seed"] for job in again}.isdisjoint({5, 6, 7})
 
 
@@ -178,6 +178,48 @@ async def test_the_form_keeps_a_template_and_a_chosen_model(world: World) -> Non
     await world.ada.submit_modal(form, {"prompt": "in the snow", "seed": "", "count": ["1"]})
 
     assert (await only_job(world)).request["prompt"] == "sks dog in the snow"
+
+
+@pytest.mark.parametrize(
+    ("label", "tool", "strength"),
+    [("Vary a little", "vary", 0.35), ("Vary a lot", "vary", 0.7), ("Twice the size", "upscale", 0.3)],
+)
+async def test_goes_on_from_a_picture(world: World, restart: Restart, label: str, tool: str, strength: float) -> None:
+    rex = await trained(world, world.ada, shared_with=world.guild.id)
+    first, message = await finished(world, "rex at sea", seed=7, steps=30)
+    async with world.services.database.read() as session:
+        (picture,) = await pictures_of(session, first.id)
+    await restart()
+
+    await world.ben.click(message, label=label)
+
+    job = await only_job(world, world.ben)
+    assert job.request["source"] == {"tool": tool, "key": picture.key, "mask": None, "strength": strength}
+    assert (job.model_id, job.parent_id, job.request["count"], job.request["steps"]) == (rex.id, first.id, 1, 30)
+    assert (job.request["seed"] == 7) == (tool == "upscale")
+
+
+async def test_goes_on_from_one_of_several(world: World) -> None:
+    first, message = await finished(world, "a boat", count=2, seed=7)
+
+    await world.ada.select(message, ["1:upscale"], custom_id=f"picture:{first.id}:work")
+
+    large = await only_job(world)
+    assert (large.request["source"]["key"], large.request["seed"]) == (f"pictures/{first.id}/1/1.png", 8)
+    await drawn(world, large)
+    await world.deliver(after=5)
+    shown_large = world.channel.last_message
+    assert "Vary a lot" in words(shown_large)
+    assert "Twice the size" not in words(shown_large)
+
+
+async def test_a_deleted_picture_is_no_place_to_go_on_from(world: World) -> None:
+    first, message = await finished(world, "a boat", private=True)
+    async with world.services.database.write() as session:
+        await delete_pictures(session, first.id)
+
+    assert "That picture is no longer there." in answer(await world.ada.click(message, label="Vary a lot"))
+    assert "The words of that request are deleted." in answer(await world.ada.click(message, label="Same seed"))
 
 
 async def test_details_tell_all_and_to_the_presser_alone(world: World) -> None:
@@ -269,6 +311,7 @@ async def test_a_persons_defaults_fill_what_is_left_open(world: World, restart: 
         assert fact in words(card.message)
 
     result = await imagine(world, "a dog")
+    world.clock.advance(1)
     other = await imagine(world, "a dog", look="none", count=1, negative="", private=False)
 
     first, second = await world.active(world.ada)
