@@ -60,6 +60,8 @@ class Bench:
         self.model, self.embedders, self.cache, self.out = model, embedders, cache, out
         self.sampler = default_sampler(model.base.family)
         self.trained: dict[str, Trained] = {}
+        self.files: dict[str, Path] = {}
+        """The adapters of those who are trained."""
         self.solo: dict[str, float] = {}
 
     def learn(self, name: str) -> Trained:
@@ -68,7 +70,7 @@ class Bench:
             bundled = BUNDLE / "photos" / name
             subject = load_subject(bundled if bundled.is_dir() else SUBJECTS / name)
             identifier = IDENTIFIERS[len(self.trained)]
-            path = self.cache / f"{name}-{identifier}-{self.model.base.digest[:16]}.safetensors"
+            path = self.files[name] = self.cache / f"{name}-{identifier}-{self.model.base.digest[:16]}.safetensors"
             if not path.is_file():
                 shutil.copy(self._train(subject, identifier), path)
             slot = self.model.slot_of(path, file_digest(path))
@@ -192,7 +194,7 @@ def measure(arguments: argparse.Namespace, cache: Path) -> dict[str, Any]:
         raise SystemExit("there is no judging embedder beside the base: nothing can be scored")
     bench = Bench(model, embedders, cache, out)
     pairs: dict[str, Any] = {}
-    for names in PAIRS:
+    for names in PAIRS if arguments.full else PAIRS[:1]:
         pairs[" and ".join(names)] = lines = bench.pair(names)
         print(json.dumps(rounded(lines)), flush=True)
     return rounded(
@@ -211,6 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", default=str(BUNDLE / "base"))
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--full", action="store_true", help="all pairs; the quick form takes the first")
     parser.add_argument("--cache", type=Path, help="a folder in which trained adapters are kept for the next time")
     parser.add_argument("--out", type=Path, help="a folder for sheets of pictures")
     arguments = parser.parse_args()

@@ -183,8 +183,8 @@ class Tool(StrEnum):
     """The request's width and height are those of a larger canvas, and the rest of it is drawn."""
 
 
-SUBTLE, STRONG, UPSCALED = 0.35, 0.7, 0.3
-"""Strengths: of two ways to vary, and of upscaling."""
+SUBTLE, STRONG, UPSCALED, OUTPAINTED = 0.35, 0.7, 0.3, 0.8
+"""Strengths: of two ways to vary, of upscaling, and of drawing around a picture, whose edges are gone on from."""
 
 
 class Source(Part):

@@ -1,27 +1,53 @@
 """The demo base really learns a subject: a short training on the sample photos, scored by the judging embedder."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from benchmarks.main_job import BUNDLE, Bench, load_subject
+from benchmarks.main_job import BUNDLE, IDENTIFIER, Bench, Run, load_subject
+from benchmarks.picture_tools import MOST_LOST, Portrayed, Workshop
 from gpu_worker.engine.base_model import load_base
 from gpu_worker.engine.resident import Resident
+from gpu_worker.prompts import subject_words
 from storage.contract import TrainingOptions
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_short_training_teaches_the_subject_and_keeps_the_class(tmp_path: Path) -> None:
+REX = load_subject(BUNDLE / "photos" / "rex")
+
+
+@dataclass(frozen=True)
+class Learned:
+    bench: Bench
+    run: Run
+    adapter: Path
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    folder = tmp_path_factory.mktemp("learned")
     model = Resident(load_base(str(BUNDLE / "base"), "cpu"))
-    embedders = model.embedders
-    assert embedders is not None
-    bench = Bench(model, embedders.judging, tmp_path)
-    rex = load_subject(BUNDLE / "photos" / "rex")
-    untrained = bench.bounds(rex)
-    run = bench.run(rex, 0, TrainingOptions(steps=120))
-    assert run.subject_score > untrained.base + 0.1
+    assert model.embedders is not None
+    bench = Bench(model, model.embedders.judging, folder)
+    run = bench.run(REX, 0, TrainingOptions(steps=120))
+    (adapter,) = folder.glob("*/adapter.safetensors")
+    return Learned(bench, run, adapter)
+
+
+def test_a_short_training_teaches_the_subject_and_keeps_the_class(learned: Learned) -> None:
+    run = learned.run
+    assert run.subject_score > learned.bench.bounds(REX).base + 0.1
     assert run.prompt_score >= 0.75
     assert run.class_kept >= 0.5
     assert run.copies == 0
     assert run.reported_score is not None
+
+
+def test_picture_tools_keep_the_subject(learned: Learned, tmp_path: Path) -> None:
+    who = Portrayed(REX, subject_words(IDENTIFIER, REX.class_noun), learned.adapter)
+    shop = Workshop(learned.bench.model, learned.bench.judge, who, tmp_path)
+    given = shop.begun(6)
+    before = shop.score(given)
+    for tool, made in shop.reworked(given).items():
+        assert shop.score(made) >= before - MOST_LOST, tool
