@@ -41,6 +41,18 @@ def imagine(owner: int, channel: int, prompt: str, options: Json) -> Json:
     return _command(owner, channel, "imagine", given)
 
 
+def command(owner: int, channel: int, name: str) -> Json:
+    """A command with nothing said."""
+    return _command(owner, channel, name, [])
+
+
+def type_model(owner: int, channel: int, typed: str) -> Json:
+    """Type into the `model` field of `/imagine`: the bot is asked what to offer."""
+    given = [{"name": "model", "type": 3, "value": typed, "focused": True}]
+    data = {"id": "1", "name": "imagine", "type": 1, "options": given, "resolved": {}}
+    return _interaction(owner, channel, 4) | {"data": data}
+
+
 def cancel(owner: int, channel: int, job: str) -> Json:
     return _command(owner, channel, "cancel", [_option("job", job)])
 
