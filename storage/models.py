@@ -31,6 +31,7 @@ __all__ = [
     "second_model_of",
     "share_model",
     "share_with_people",
+    "suggest_models",
     "trainings_of",
     "transfer_model",
     "unshare_model",
@@ -62,6 +63,20 @@ def _given_to(person_id: int) -> ColumnElement[bool]:
 
 def _public() -> ColumnElement[bool]:
     return and_(Model.public_at.is_not(None), Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
+
+
+async def suggest_models(
+    session: AsyncSession, part: str, asker_id: int, guild_id: int | None, limit: int
+) -> Sequence[Model]:
+    """Return some of those whose names, folded as `part` is, hold it: those that begin with it, then the asker's own.
+
+    People wait for this letter by letter, and a server may share thousands.
+    """
+    usable = or_(and_(_own(asker_id), Model.status == ModelStatus.READY), _shared_with(guild_id), _given_to(asker_id))
+    query = select(Model).where(usable, Model.name_key.contains(part, autoescape=True))
+    begins = Model.name_key.startswith(part, autoescape=True)
+    order = (begins.desc(), Model.owner_id != asker_id, Model.name_key, Model.id)
+    return (await session.scalars(query.order_by(*order).limit(limit))).all()
 
 
 async def usable_models(session: AsyncSession, asker_id: int, guild_id: int | None) -> Sequence[Model]:

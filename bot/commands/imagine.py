@@ -1,6 +1,5 @@
 """/imagine: draw a prompt, with the model that it names or with the plain base."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import discord
@@ -15,7 +14,7 @@ from bot.views.imagine_form import ImagineButton
 from bot.views.picture_buttons import CoverMenu, PictureButton, WorkMenu
 from storage.bases import Shape, shapes
 from storage.contract import MAX_COUNT, MAX_SEED
-from storage.models import usable_models
+from storage.models import suggest_models
 from storage.schema import Model
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ def register(bot: "Dreambot") -> None:
 async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:
     """Offer the models that the person may use here and whose names hold what they typed."""
     async with interaction.client.services.database.read() as session:
-        models = await usable_models(session, interaction.user.id, interaction.guild_id)
-    found = matching(models, typed)
+        part, asker, guild = fold(typed.strip()), interaction.user.id, interaction.guild_id
+        found = await suggest_models(session, part, asker, guild, MAX_CHOICES)
     if typed.strip():
         for model in found[:1]:
             interaction.client.services.expect(model)
@@ -57,13 +56,6 @@ async def choose_look(interaction: "discord.Interaction[Dreambot]", typed: str) 
     ]
     part = fold(typed.strip())
     return [choice for choice in choices if part in fold(choice.name)][:MAX_CHOICES]
-
-
-def matching(models: Iterable[Model], typed: str) -> list[Model]:
-    """Return up to `MAX_CHOICES` models whose names hold what was typed, those that begin with it first."""
-    part = fold(typed.strip())
-    found = [model for model in models if part in fold(model.name)]
-    return sorted(found, key=lambda model: not fold(model.name).startswith(part))[:MAX_CHOICES]
 
 
 def _choice(model: Model, asker_id: int) -> Choice[str]:

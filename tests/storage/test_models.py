@@ -21,6 +21,7 @@ from storage.models import (
     rename_model,
     share_model,
     share_with_people,
+    suggest_models,
     transfer_model,
     unshare_model,
     usable_models,
@@ -63,6 +64,22 @@ async def test_a_model_is_for_its_owner_until_it_is_shared(database: Database) -
     async with database.write() as session:
         await unshare_model(session, model.id, ANN)
     assert await usable(database, BOB, GUILD) == []
+
+
+async def test_suggestions_hold_what_was_typed_and_those_that_begin_with_it_come_first(database: Database) -> None:
+    for name in ("luna", "zelda"):
+        await shared(database, BOB, name)
+    for name in ("rex", "dilu", "lucy"):
+        await ready(database, ANN, name)
+
+    async def suggested(part: str, limit: int = 25) -> list[str]:
+        async with database.read() as session:
+            return [model.name for model in await suggest_models(session, part, ANN, GUILD, limit)]
+
+    assert await suggested("lu") == ["lucy", "luna", "dilu"]
+    assert await suggested("lu", limit=2) == ["lucy", "luna"]
+    assert await suggested("") == ["dilu", "lucy", "rex", "luna", "zelda"]
+    assert await suggested("%") == []
 
 
 async def test_ones_own_models_come_first(database: Database) -> None:

@@ -18,7 +18,7 @@ from storage.gallery import Scope, Sort, page_of_models, search_models, uses_of
 from storage.history import count_active_trainings, finished_trainings, list_jobs
 from storage.jobs import accept_imagining, accept_training, active_jobs, apply_event, pictures_of, queue_place
 from storage.leftovers import awaited_photos, forget_prompts, prune_inbox, ready_models, unreferenced
-from storage.models import delete_model, find_model, own_models, usable_models
+from storage.models import delete_model, find_model, own_models, suggest_models, usable_models
 from storage.outbox import jobs_in_redis, jobs_to_cancel, next_releases
 from storage.quotas import used
 from storage.schema import Base, DeliveryKind, Job
@@ -50,7 +50,8 @@ async def page_of_gallery(scope: Scope, session: AsyncSession) -> object:
 OFTEN: dict[str, Work] = {
     "an imagining": accept_and_place,
     "a training": train_and_delete,
-    "autocomplete": lambda session: usable_models(session, ANN, GUILD),
+    "autocomplete": lambda session: suggest_models(session, "r", ANN, GUILD, 25),
+    "names in a prompt": lambda session: usable_models(session, ANN, GUILD),
     "a gallery": lambda session: own_models(session, ANN, 0, 10),
     **{f"the gallery {scope}": partial(page_of_gallery, scope) for scope in Scope},
     "a search for models": lambda session: search_models(session, "re", ANN, GUILD, 25),
