@@ -31,6 +31,8 @@ SUBJECTS = ("rex", "luna", "comet")
 SHOWN = 384
 """Pixels a side of the demo base's pictures as people get them."""
 WIDE = 672
+PAINTED = (70, 190, 300, 372)
+"""Where a mask is painted: over the lower half of a face, and the most of a car."""
 FIRST_SEED = 65_000
 KEY = "pictures/local/1/0.png"
 MOST_LOST = 0.1
@@ -64,9 +66,9 @@ class Workshop:
         self.model, self.judge, self.who, self.folder = model, judge, who, folder
         self.made: dict[str, Path] = {}
         self.mask = folder / "mask.png"
-        surroundings = Image.new("L", (SHOWN, SHOWN), 255)
-        ImageDraw.Draw(surroundings).ellipse((12, 24, SHOWN - 12, SHOWN - 24), fill=0)
-        surroundings.save(self.mask)
+        painted = Image.new("L", (SHOWN, SHOWN))
+        ImageDraw.Draw(painted).ellipse(PAINTED, fill=255)
+        painted.save(self.mask)
 
     def draw(self, orders: Sequence[pipe.Imagine]) -> list[Path]:
         studio = Studio(self.model, self._hear, _raise)
@@ -134,10 +136,9 @@ def _upscaled(shop: Workshop, number: int, picture: Path) -> pipe.Imagine:
     return shop.order(shop.who.ask(number), picture, _source(Tool.UPSCALE, UPSCALED))
 
 
-def _elsewhere(shop: Workshop, number: int, picture: Path) -> pipe.Imagine:
-    """Draw all but the middle anew, for another place."""
-    asked = replace(shop.who.ask(number + 1), seed=number)
-    return shop.order(asked, picture, _source(Tool.INPAINT, 1.0, KEY))
+def _redrawn(shop: Workshop, number: int, picture: Path) -> pipe.Imagine:
+    """Draw what is painted over once more, as one does with a face that went wrong."""
+    return shop.order(replace(shop.who.ask(number), seed=number), picture, _source(Tool.INPAINT, 1.0, KEY))
 
 
 def _wider(shop: Workshop, number: int, picture: Path) -> pipe.Imagine:
@@ -151,7 +152,7 @@ TOOLS: Mapping[str, Make] = {
     "vary-subtle": _varied(SUBTLE),
     "vary-strong": _varied(STRONG),
     "upscale": _upscaled,
-    "inpaint": _elsewhere,
+    "inpaint": _redrawn,
     "outpaint": _wider,
 }
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch.nn.functional as F
@@ -27,6 +28,10 @@ FEATHER = 1 / 64
 """Of a mask's edge, as a share of the picture's shorter side: what is new goes over into what stays."""
 MARGIN = 1 / 16
 """Of a picture on a larger canvas, as a share of its shorter side: so much of its edge is drawn anew with the rest."""
+
+
+LARGEST_CANVAS = 4.0
+"""As a share of the base's own area: a picture on a still larger canvas is drawn smaller than the base would alone."""
 
 
 class PictureMissing(Exception):
@@ -81,31 +86,66 @@ def sheet_for(base: BaseModel, request: ImagineRequest, picture: Path | None, ma
     source = request.source
     if source is None:
         return Sheet(drawn=drawn, shown=shown)
-    given = _opened(picture).convert("RGB")
+    given = Given.at(picture)
     match source.tool:
         case Tool.VARY:
-            return Reworked(drawn=drawn, shown=shown, strength=source.strength, laid=_fitted(given))
+            return Reworked(drawn=drawn, shown=shown, strength=source.strength, laid=given.fitted)
         case Tool.UPSCALE:
             # Enlarged before it is encoded: enlarged latents decode to a grid where the autoencoder is small.
             larger, largest = _times(drawn, ENLARGED), _times(shown, ENLARGED)
-            return Reworked(drawn=larger, shown=largest, strength=source.strength, laid=_fitted(given))
+            return Reworked(drawn=larger, shown=largest, strength=source.strength, laid=given.fitted)
         case Tool.INPAINT:
-            changing = _opened(mask).convert("L").point(lambda level: 255 * (level > 127))
-            changing = changing.resize(given.size, Image.Resampling.NEAREST)
-            return Reworked(
-                drawn=drawn, shown=shown, strength=source.strength, laid=_fitted(given), mask=_fitted(changing)
-            )
+            painted = Given.at(mask)
+
+            def changing(size: Size) -> Image.Image:
+                white = painted.opened("L").point(lambda level: 255 * (level > 127))
+                return ImageOps.fit(white.resize(given.size), size, Image.Resampling.NEAREST)
+
+            return Reworked(drawn=drawn, shown=shown, strength=source.strength, laid=given.fitted, mask=changing)
         case Tool.OUTPAINT:
             return _outpainted(base, source, given, shown)
 
 
-def _outpainted(base: BaseModel, source: Source, given: Image.Image, canvas: Size) -> Reworked:
+@dataclass(frozen=True)
+class Given:
+    """A picture in a file, which is read whenever it is needed: a request may wait long for its turn."""
+
+    path: Path
+    size: Size
+
+    @classmethod
+    def at(cls, path: Path | None) -> Self:
+        """Raises `PictureMissing`."""
+        if path is None:
+            raise PictureMissing("the order names a picture but brings none")
+        try:
+            with Image.open(path) as picture:
+                return cls(path, picture.size)
+        except (OSError, Image.DecompressionBombError) as problem:
+            raise PictureMissing(f"{path.name} cannot be read") from problem
+
+    def opened(self, mode: str = "RGB") -> Image.Image:
+        """Raises `PictureMissing`."""
+        try:
+            with Image.open(self.path) as picture:
+                return picture.convert(mode)
+        except OSError as problem:
+            raise PictureMissing(f"{self.path.name} cannot be read") from problem
+
+    def fitted(self, size: Size) -> Image.Image:
+        """Lay all of a sheet over with it, cut where the shapes differ."""
+        return ImageOps.fit(self.opened(), size, Image.Resampling.LANCZOS)
+
+
+def _outpainted(base: BaseModel, source: Source, given: Given, canvas: Size) -> Reworked:
     """Lay the picture into the middle of a canvas, as large as both allow; there it is drawn at the base's own size."""
-    inner = ImageOps.contain(given, canvas).size
-    scale = math.sqrt(base.resolution**2 / (inner[0] * inner[1]))
+
+    def within(size: Size) -> Size:
+        scale = min(size[0] / given.size[0], size[1] / given.size[1])
+        return round(given.size[0] * scale), round(given.size[1] * scale)
 
     def laid(size: Size) -> Image.Image:
-        middle = ImageOps.contain(given, size, Image.Resampling.LANCZOS)
+        middle = given.opened().resize(within(size), Image.Resampling.LANCZOS)
         left, top = _corner(size, middle.size)
         rest = size[0] - left - middle.width, size[1] - top - middle.height
         edges = ((top, rest[1]), (left, rest[0]), (0, 0))
@@ -115,33 +155,17 @@ def _outpainted(base: BaseModel, source: Source, given: Image.Image, canvas: Siz
         return sheet
 
     def changing(size: Size) -> Image.Image:
-        mask = Image.new("L", size, 255)
-        stays = ImageOps.contain(given, size).size
+        mask, stays = Image.new("L", size, 255), within(size)
         left, top = _corner(size, stays)
         inset = round(min(stays) * MARGIN)
         x, y = (inset if edge else 0 for edge in (left, top))  # where picture and canvas end together, nothing changes
         ImageDraw.Draw(mask).rectangle((left + x, top + y, left + stays[0] - x - 1, top + stays[1] - y - 1), fill=0)
         return mask
 
-    drawn = whole(base, *canvas, scale)
+    own, inner = base.resolution**2, within(canvas)
+    area = min(own * canvas[0] * canvas[1] / (inner[0] * inner[1]), own * LARGEST_CANVAS)
+    drawn = whole(base, *canvas, math.sqrt(area / (canvas[0] * canvas[1])))
     return Reworked(drawn=drawn, shown=canvas, strength=source.strength, laid=laid, mask=changing)
-
-
-def _opened(path: Path | None) -> Image.Image:
-    if path is None:
-        raise PictureMissing("the order names a picture but brings none")
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
-    except (OSError, Image.DecompressionBombError) as problem:
-        raise PictureMissing(f"{path.name} cannot be read") from problem
-
-
-def _fitted(picture: Image.Image) -> Callable[[Size], Image.Image]:
-    """Return what lays all of the sheet over with the picture, cut where the shapes differ."""
-    nearest = Image.Resampling.NEAREST if picture.mode == "L" else Image.Resampling.LANCZOS
-    return lambda size: ImageOps.fit(picture, size, nearest)
 
 
 def _corner(sheet: Size, picture: Size) -> Size:

@@ -40,14 +40,10 @@ def mask(tmp_path: Path) -> Path:
     return path
 
 
-def rework(visitors: Visitors, picture: Path, tool: Tool, mask: Path | None = None, **asked: object) -> pipe.Imagine:
-    strength = asked.pop("strength", 1.0)
-    source = Source(
-        tool=tool,
-        key=KEY,
-        mask=None if mask is None else KEY,
-        strength=strength,  # type: ignore[arg-type]
-    )
+def rework(
+    visitors: Visitors, picture: Path, tool: Tool, mask: Path | None = None, strength: float = 1.0, **asked: int
+) -> pipe.Imagine:
+    source = Source(tool=tool, key=KEY, mask=None if mask is None else KEY, strength=strength)
     order = visitors.order(0, source=source, **asked)
     return order.model_copy(update={"source": picture, "mask": mask})
 
@@ -131,6 +127,15 @@ def test_an_outpainted_picture_stands_in_the_middle_as_it_was(visitors: Visitors
         before = given.convert("RGB").crop(inner)
     after = drawn.crop((144 + inner[0], inner[1], 144 + inner[2], inner[3]))
     assert ImageChops.difference(after, before).getbbox() is None
+
+
+def test_a_canvas_of_any_shape_is_drawn_at_a_size_that_fits(visitors: Visitors, picture: Path) -> None:
+    order = rework(visitors, picture, Tool.OUTPAINT, width=64, height=2048)
+    visitors.take(order)
+    (job,) = visitors.studio.jobs.values()
+    width, height = job.sheet.drawn
+    assert width * height <= 4 * 32**2
+    assert height > 8 * width
 
 
 @pytest.mark.parametrize("content", [None, b"no picture"])
