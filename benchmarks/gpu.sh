@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python} BASE=${BASE:-sd15-random} SIZES=${SIZES-sdxl-random} USERS=${USERS:-8} ROUNDS=${ROUNDS:-3}
-DEVICE=${DEVICE:-auto} LIMIT=${LIMIT:-110} OUT=${OUT:-build/gpu.jsonl}
+DEVICE=${DEVICE:-auto} LIMIT=${LIMIT:-65} OUT=${OUT:-build/gpu.jsonl}
 ONLY=${ONLY:-roofline serving multi_tenant swap mixed ahead}
 mkdir -p "$(dirname "$OUT")"
 : >"$OUT"
@@ -28,7 +28,10 @@ measure() {
 for name in $ONLY; do
     case $name in
     serving)
-        measure serving --base "$BASE" --users "$USERS" --rounds "$ROUNDS" --no-memory
+        measure serving --base "$BASE" --users "$USERS" --rounds "$ROUNDS" --steps 10 --no-memory
+        LIMIT=$((2 * LIMIT)) # compiling takes a minute by itself
+        measure serving --base "$BASE" --users "$USERS" --rounds "$ROUNDS" --steps 10 --no-memory --compile
+        LIMIT=$((LIMIT / 2))
         for size in $SIZES; do
             measure serving --base "$size" --users "$USERS" --rounds 1 --steps 10 --no-memory
         done

@@ -29,6 +29,7 @@ from benchmarks._people import Drawing, Ours, Peer, Person, base_of, people_of, 
 from benchmarks.main_job import BUNDLE, rounded
 from benchmarks.training import wait_for
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.compiled import compiled_if_it_pays
 from gpu_worker.engine.recipes import default_sampler
 from gpu_worker.engine.resident import SERVING_RANK, Resident
 
@@ -44,6 +45,11 @@ class Bench:
         self.how = Drawing(arguments.steps or usual.steps, usual.guidance_scale, self.base.resolution)
         self.loading, self.switching = Peer(self.base, folder), Peer(self.base, folder)
         model = Resident(self.base)
+        if arguments.compile:
+            for network in (model.base.unet, model.base.vae):  # as a base is loaded on a GPU
+                network.to(memory_format=torch.channels_last)
+            model.compiled = compiled_if_it_pays(model, [2 * arguments.users], folder)
+        self.compiled = model.compiled is not None
         self.people = people_of(model, arguments.users, SERVING_RANK, folder)
         self.ours = Ours(model, folder)
         self.switching.load_all(self.people)
@@ -175,6 +181,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             "precision": bench.base.accelerator.mixed_precision,
         },
         "users": len(bench.people),
+        "compiled": bench.compiled,
         "peer": peer,
         "ours_images_s": rates["ours"],
         "peer_images_s": rates[peer],
@@ -194,6 +201,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=8)
     parser.add_argument("--steps", type=int, help="(default: the family's own)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
+    parser.add_argument("--compile", action="store_true", help="let ours compile the U-Net, where that pays")
     parser.add_argument("--no-memory", action="store_true", help="leave out the two processes that measure memory")
     arguments = parser.parse_args()
     result = measure(arguments)

@@ -62,6 +62,7 @@ def engine_command(settings: WorkerSettings) -> list[str]:
     command = [sys.executable, "-m", "gpu_worker.engine", "serve", "--base", settings.base_source]
     command += ["--device", settings.device, "--cache", str(settings.cache_dir.absolute())]
     command += ["--training-slots", str(settings.training_slots)]
+    command += ["--compile"] if settings.compile else []
     if settings.individuals_model:
         command += ["--individuals", settings.individuals_model, "--words", settings.words_model]
     return command + (["--threads", str(settings.threads)] if settings.threads else [])

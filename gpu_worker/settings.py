@@ -52,6 +52,9 @@ class WorkerSettings(BaseSettings):
     )
     cache_dir: Path = Field(default=Path("data/cache"), description="Class images and files of jobs in work.")
     training_slots: int = Field(default=1, ge=1, le=64, description="How many people may train at once.")
+    compile: bool = Field(
+        default=False, description="On a GPU, compile the model at the start (minutes) and keep that if it is faster."
+    )
     imagine_window: int = Field(default=64, ge=1, le=1000, description="How many /imagine jobs are taken at once.")
     lease_seconds: float = Field(default=30, gt=0, description="A worker silent for so long has lost its jobs.")
     lease_renew_seconds: float = Field(default=10, gt=0, description="How often the worker says that it lives.")

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m gpu_worker.engine", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serving = commands.add_parser("serve", parents=[shared], help="work on orders from stdin (the worker starts this)")
+    serving.add_argument("--compile", action="store_true", help="compile the U-Net on a GPU, if it is measured to pay")
     serving.add_argument("--training-slots", type=int, default=1, help="how many people train at once (default: 1)")
 
     train = commands.add_parser("train", parents=[shared], help="learn a subject from a folder of photos")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gpu_worker.engine.adapters import AdapterFile, AdapterRefused, load_adapter
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.compiled import CompiledUnet
 from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.host_memory import HostMemory
 from gpu_worker.engine.samplers import process_of
@@ -55,6 +56,8 @@ class Resident:
         """How many people train at once; trainings of one rank share a bank, and so can take their steps together."""
         self._training: list[Bank] = []
         self.serving = self._empty_bank(SERVING_RANK)
+        self.compiled: CompiledUnet | None = None
+        """The U-Net for batches of pictures, where compiling it pays."""
 
     def slot_of(self, path: Path, digest: str) -> int:
         """Return the slot that holds the adapter at `path`, loading it in place of the one unused for longest.

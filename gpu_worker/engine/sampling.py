@@ -253,8 +253,11 @@ def _look(model: Resident, looks: Sequence[tuple[Row, View]], *, thrifty: bool) 
     where = [view.voice.slot for _, view in company] * copies
     strength = [view.voice.strength for _, view in company] * copies
     inputs, steps = latents.repeat(copies, 1, 1, 1), timesteps.repeat(copies)
-    with model.slots.use(looks[0][0].bank, where, None if all(s == 1 for s in strength) else strength):
-        answers = [model.base.predict(inputs, steps, of_pass.flatten(0, 1)) for of_pass in passes]
+    bank = looks[0][0].bank
+    compiled = model.compiled if model.compiled is not None and model.compiled.is_warm_for(inputs, bank) else None
+    network = compiled or model.base
+    with model.slots.use(bank, where, None if all(s == 1 for s in strength) else strength, apart=bool(compiled)):
+        answers = [network.predict(inputs, steps, of_pass.flatten(0, 1)) for of_pass in passes]
     if len(prompts) == 1:
         return list(answers[0][: len(looks)])
     without, prompted = torch.cat(answers).chunk(2)

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from gpu_worker import pipe
 from gpu_worker.engine.loading import load_resident
 from gpu_worker.engine.loop import EngineLoop
+from gpu_worker.engine.plan import choose_plan
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def serve(arguments: argparse.Namespace) -> None:
 
     orders: queue.SimpleQueue[pipe.Order | None] = queue.SimpleQueue()
     model = load_resident(arguments, together=arguments.training_slots)
+    log.info("plan: %s", choose_plan(model, arguments))
     stdin = os.fdopen(os.dup(0), "rb", buffering=0)  # raw, for a buffer would be locked by the reading thread at exit
     threading.Thread(target=read_orders, args=(stdin, orders), name="orders", daemon=True).start()
     send(pipe.Ready(device=str(model.base.device), base_digest=model.base.digest, resolution=model.base.resolution))

@@ -78,12 +78,17 @@ class Slots:
             network.set_submodule(name, layer)
 
     @contextmanager
-    def use(self, bank: "Bank", slots: Sequence[int], strength: Sequence[float] | None = None) -> Iterator[None]:
+    def use(
+        self, bank: "Bank", slots: Sequence[int], strength: Sequence[float] | None = None, *, apart: bool = False
+    ) -> Iterator[None]:
         """Use these slots inside the block: a batch of B samples is cut into `len(slots)` equal parts, one for each.
 
-        So `[slot]` serves batches of any size, and B slots give every sample its own.
+        So `[slot]` serves batches of any size, and B slots give every sample its own. `apart` treats them as several
+        even where they are one, and strengths as given even where they are 1: then a compiled graph fits any batch.
         """
-        only = slots[0] if len(set(slots)) == 1 else None
+        only = slots[0] if len(set(slots)) == 1 and not apart else None
+        if apart and strength is None:
+            strength = [1.0] * len(slots)
         before = self.current
         self.current = Assignment(
             bank,

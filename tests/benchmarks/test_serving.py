@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Already found a `peft_config`:Us
 
 @pytest.fixture
 def arguments(base_folder: Path) -> argparse.Namespace:
-    small = {"users": 3, "steps": 3, "rounds": 1, "pictures": 1, "train_steps": 5}
+    small = {"users": 3, "steps": 3, "rounds": 1, "pictures": 1, "train_steps": 5, "compile": False}
     return argparse.Namespace(base=str(base_folder), device="cpu", **small)
 
 

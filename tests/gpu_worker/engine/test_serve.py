@@ -45,7 +45,7 @@ def test_it_serves_until_its_input_ends_and_keeps_its_output_clean(base_folder: 
             (length,) = pipe.HEADER.unpack(read_exactly(engine.stdout, pipe.HEADER.size))  # type: ignore[arg-type]
             said.append(pipe.REPORT.validate_json(read_exactly(engine.stdout, length)))  # type: ignore[arg-type]
         engine.stdin.close()  # as if the parent had died
-        assert not reports(engine)
+        assert all(isinstance(report, pipe.Status) for report in reports(engine))
     assert engine.returncode == 0
     ready = said[0]
     assert isinstance(ready, pipe.Ready)
@@ -59,7 +59,7 @@ def test_a_frame_that_is_no_order_ends_it(base_folder: Path, tmp_path: Path) -> 
         engine.stdin.write(pipe.HEADER.pack(2) + b"{}")
         said = reports(engine)
     assert engine.returncode == 0
-    assert [type(report) for report in said] == [pipe.Ready]
+    assert [type(report) for report in said] == [pipe.Ready, pipe.Status]
 
 
 def test_help_says_what_it_can_do_without_loading_anything() -> None:
