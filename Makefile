@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test lint bench clean
+.PHONY: help setup demo demo-once test lint bench tour clean
 
 help:  ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -30,6 +30,9 @@ lint: $(INSTALLED)  ## Check style, types and which part may import which
 
 bench: $(INSTALLED)  ## Run the benchmarks and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
+
+tour: $(INSTALLED)  ## Play every screen in headless Chromium and write docs/tour.md
+	$(BIN)/python -m tools.screenshots --out docs/images --tour docs/tour.md
 
 clean:  ## Remove the virtual environment and every cache; pictures and data stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -73,6 +73,8 @@ class Wish:
     """As PNG, whatever the size."""
     parent: str | None = None
     """The job whose card this is asked for from."""
+    scenes: Sequence[str] = ()
+    """Of a story whose title is the prompt: each is a picture of its own."""
 
 
 async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> None:
@@ -85,19 +87,17 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     async with services.database.read() as session:
         defaults = await defaults_of(session, interaction.user.id)
         look = await _look(session, services.base, wish, defaults, interaction.guild_id)
-        models = await nameable_models(session, interaction.user.id, interaction.guild_id)
-        if wish.model is not None and MODEL_ID.fullmatch(wish.model) and all(wish.model != each.id for each in models):
-            models = [*models, await find_model(session, wish.model, interaction.user.id, interaction.guild_id)]
+        models = await _models(session, wish.model, interaction.user.id, interaction.guild_id)
     seed = _any_seed() if wish.seed is None else wish.seed
     count = wish.count or (look.count if look is not None else None) or defaults.count
     private = defaults.private if wish.private is None else wish.private
-    pictures = drawn_words(wish.prompt, look, seed, count)
+    pictures = story_words(wish.scenes, look) if wish.scenes else drawn_words(wish.prompt, look, seed, count)
     negative = defaults.negative_prompt if wish.negative_prompt is None else wish.negative_prompt
     shape = wish.shape or (defaults.shape if defaults.shape in shapes(services.base) else Shape.SQUARE)
     asker = _asker(interaction)
     asked = []
-    for words, first, number in pictures.runs:
-        reading = _read(words, wish.model, models, interaction.user.id)
+    for run in pictures.runs:
+        reading = _read(run.words, wish.model, models, interaction.user.id)
         base = reading.models[0].base if reading.models else services.base
         width, height = picture_size(base, shape)
         asked.append(
@@ -107,10 +107,10 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
                 model=reading.model,
                 subjects=tuple(NewSubject(named.model, named.words) for named in reading.subjects),
                 prompt=reading.words,
-                prompt_shown=words if pictures.vary else tidy(wish.prompt),
+                prompt_shown=run.shown,
                 negative_prompt=read_negative(", ".join(filter(None, (negative, look.negative if look else "")))),
-                count=number,
-                seed=(seed + first) % (MAX_SEED + 1),
+                count=run.number,
+                seed=(seed + run.first) % (MAX_SEED + 1),
                 steps=wish.steps,
                 guidance_scale=wish.guidance_scale,
                 width=width,
@@ -124,16 +124,28 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
                 lossless=wish.lossless,
             )
         )
-    await _promise(interaction, asked, tidy(wish.prompt) if pictures.vary or len(asked) > 1 else None)
+    together = pictures.kind is not None or len(asked) > 1
+    await _promise(interaction, asked, (pictures.kind or SetKind.TEMPLATE, tidy(wish.prompt)) if together else None)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Pictures that are drawn from the same words."""
+
+    words: str
+    shown: str
+    """As the person is told."""
+    first: int
+    """How many pictures come before."""
+    number: int
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """What each picture is drawn from: runs of the same words, with the place of the first and their number."""
+    """What each picture is drawn from, and what makes them a set, if they are one."""
 
-    runs: Sequence[tuple[str, int, int]]
-    vary: bool
-    """Whether the words were drawn by lot."""
+    runs: Sequence[Run]
+    kind: SetKind | None
 
 
 def drawn_words(prompt: str, look: Look | None, seed: int, count: int) -> Pictures:
@@ -143,12 +155,20 @@ def drawn_words(prompt: str, look: Look | None, seed: int, count: int) -> Pictur
         raise EmptyPrompt
     template = read_template(prompt if look is None else look.around(prompt))
     fillings = [tidy(filling) for filling in fill(template, seed, count)]
-    runs, first = [], 0
-    for words, run in groupby(fillings):
-        number = len(list(run))
-        runs += [(words, first + part, min(MAX_COUNT, number - part)) for part in range(0, number, MAX_COUNT)]
+    runs: list[Run] = []
+    first = 0
+    for words, same in groupby(fillings):
+        number, shown = len(list(same)), words if template.varies else prompt
+        parts = range(0, number, MAX_COUNT)
+        runs += [Run(words, shown, first + part, min(MAX_COUNT, number - part)) for part in parts]
         first += number
-    return Pictures(runs, template.varies)
+    return Pictures(runs, SetKind.TEMPLATE if template.varies else None)
+
+
+def story_words(scenes: Sequence[str], look: Look | None) -> Pictures:
+    """Put each scene into the look, for a picture of its own; braces are words here."""
+    around = [(scene if look is None else look.around(scene), scene) for scene in scenes]
+    return Pictures([Run(words, scene, place, 1) for place, (words, scene) in enumerate(around)], SetKind.STORYBOOK)
 
 
 async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, *, same_seed: bool = False) -> None:
@@ -173,7 +193,8 @@ async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, 
         _like(interaction, job, request, models, seed=(request.seed + shift) % (MAX_SEED + 1))
         for job, request in zip(jobs, requests, strict=True)
     ]
-    await _promise(interaction, asked, None if together is None else together.words)
+    kept = None if together is None or together.words is None else (together.kind, together.words)
+    await _promise(interaction, asked, kept)
 
 
 async def work_on(interaction: "discord.Interaction[Dreambot]", job_id: str, position: int, work: Work) -> None:
@@ -242,6 +263,19 @@ def _adapters(request: ImagineRequest) -> list[Adapter]:
     return [*alone, *(subject.adapter for subject in request.subjects)]
 
 
+async def pick_model(session: AsyncSession, wanted: str, asker_id: int, guild_id: int | None) -> Model:
+    """Return a model that can draw, by its id or name. Raises `ModelNotFound`, `ModelNotReady`, `AmbiguousName`."""
+    return _ready(_choose(wanted, await _models(session, wanted, asker_id, guild_id), asker_id))
+
+
+async def _models(session: AsyncSession, chosen: str | None, asker_id: int, guild_id: int | None) -> Sequence[Model]:
+    """Return what a prompt may mean, with a public model that was chosen by its id."""
+    models = await nameable_models(session, asker_id, guild_id)
+    if chosen is None or not MODEL_ID.fullmatch(chosen) or any(chosen == model.id for model in models):
+        return models
+    return [*models, await find_model(session, chosen, asker_id, guild_id)]
+
+
 async def nameable_models(session: AsyncSession, asker_id: int, guild_id: int | None) -> Sequence[Model]:
     """Return what a prompt may mean: the models that can draw for this person here, and their own that cannot yet."""
     own = await own_models(session, asker_id, 0, UNREADY_LOOKED_AT)
@@ -283,9 +317,9 @@ def _ready(model: Model) -> Model:
 
 
 async def _promise(
-    interaction: "discord.Interaction[Dreambot]", asked: Sequence[NewImagining], template: str | None
+    interaction: "discord.Interaction[Dreambot]", asked: Sequence[NewImagining], together: tuple[SetKind, str] | None
 ) -> None:
-    """Write down what was asked for; `template` is what the words of a set were drawn from by lot."""
+    """Write down what was asked for; of a set, `together` is its kind and what was typed for it."""
     services = interaction.client.services
     check_room(services)
     await interaction.response.defer(ephemeral=asked[0].private, thinking=True)
@@ -295,10 +329,10 @@ async def _promise(
     }
     try:
         async with services.database.write() as session:
-            if template is None:
+            if together is None:
                 job = await accept_imagining(session, asked[0], services.clock(), **limits)
             else:
-                job = await accept_set(session, SetKind.TEMPLATE, template, asked, services.clock(), **limits)
+                job = await accept_set(session, together[0], together[1], asked, services.clock(), **limits)
     except UserError:
         await withdraw(interaction)
         raise

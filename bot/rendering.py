@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.services import Services
 from bot.uploads import FILE_BYTES, as_file, share_of
-from bot.views import picture_card, training_card
+from bot.views import picture_card, story_card, training_card
 from bot.views.picture_card import MAX_GALLERY, Around
 from bot.views.rendered import Rendered
 from storage.contract import JobKind
@@ -17,7 +17,7 @@ from storage.errors import BlobMissing
 from storage.history import message_of
 from storage.jobs import pictures_of, queue_place
 from storage.models import model_of, second_model_of
-from storage.schema import ACTIVE, WAITING, DeliveryKind, Image, Job
+from storage.schema import ACTIVE, WAITING, DeliveryKind, Image, Job, SetKind
 from storage.sets import members, pictures_of_set, set_of
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ def carries(message: discord.Message, mark: int) -> bool:
     return any(isinstance(part, discord.Container) and part.id == mark for part in message.components)
 
 
-async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES) -> Rendered:
-    """Render the card as the rows stand now; no file is larger than `limit` bytes."""
+async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES, page: int = 0) -> Rendered:
+    """Render the card as the rows stand now; no file is larger than `limit` bytes. Stories are shown by the page."""
     async with services.database.read() as session:
         job = await session.get_one(Job, job_id)
         model = await model_of(session, job)
@@ -57,6 +57,11 @@ async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES) 
         return marked(card, job.id, DeliveryKind.CARD)
     async with services.database.read() as session:
         around, images = await _around(session, job)
+    if around.kind is SetKind.STORYBOOK and images and all(each.state.ended for each in around.jobs):
+        page = min(page, len(images) - 1)
+        (*files,) = await load(services, [images[page].key], f"page-{page + 1}", limit, spoiler=job.spoiler)
+        story = story_card.render(around, images, page, files[0] if files else None)
+        return marked(story, job.id, DeliveryKind.CARD)
     shown = images[:MAX_GALLERY]
     files = await load(services, [image.key for image in shown], "picture", limit, spoiler=job.spoiler)
     card = picture_card.render(job, model, images, files, place=place, worker_alive=alive, around=around)
@@ -74,7 +79,7 @@ async def _around(session: AsyncSession, job: Job) -> tuple[Around, Sequence[Ima
         return Around(parent=address, seconds=seconds), await pictures_of(session, job.id)
     models = {each.model_id: await model_of(session, each) for each in jobs if each.model_id is not None}
     known = {model_id: model for model_id, model in models.items() if model is not None}
-    around = Around(jobs=jobs, models=known, seconds=seconds, words=together.words, parent=address)
+    around = Around(jobs=jobs, models=known, seconds=seconds, words=together.words, kind=together.kind, parent=address)
     return around, await pictures_of_set(session, jobs)
 
 

@@ -17,6 +17,7 @@ from bot.looks import MayNotKeepLooks, NoPlaceForPrompt
 from bot.photo_checks import Advice, Flaw
 from bot.prompts import AmbiguousName, DifferentBases, EmptyPrompt, InvalidSeed, PromptTooLong, SeveralSubjects, tidy
 from bot.standing import State
+from bot.stories import NoScenes
 from bot.templates import MAX_DEPTH, MAX_OPTIONS, MAX_TEMPLATE_CHARS, InvalidTemplate, TemplateProblem
 from bot.train_options import MOST_VIEWS, InvalidOption, OptionProblem
 from bot.training import ChildAsSubject, InvalidClass
@@ -201,6 +202,7 @@ HELP_NEXT = {
 COMMANDS = {
     "train": "learn a subject from photos",
     "imagine": "draw a picture, with or without a model",
+    "storybook": "a story in pictures of one subject, scene by scene",
     "styles": "looks for your pictures",
     "models": "your models, and those shared with you",
     "jobs": "what you asked for, and what came of it",
@@ -228,6 +230,7 @@ PERMISSIONS = {
     "read_message_history": "Read Message History",
     "send_messages_in_threads": "Send Messages in Threads",
 }
+FREE = "What fails through no fault of yours costs nothing, and neither does what you cancel in time."
 WHICH_COVER = "Which of these shall stand for the model in `/models`?"
 COVER_SET = "That picture stands for {} from now on."
 RESTARTING = "I am about to restart. Please ask again in a minute; what you asked for before goes on."
@@ -429,6 +432,10 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     PromptTooLong: lambda error: (
         f"That prompt is too long: {error.length:,} characters, with each name written out as the model knows it, "
         f"and {error.limit:,} fit. Shorten it a little."
+    ),
+    NoScenes: lambda error: (
+        f"A story needs one to {error.most} scenes, a line for each, of at most {error.chars} characters: "
+        "`rex wakes up in a room`, then `rex at the beach`."
     ),
     InvalidTemplate: lambda error: TEMPLATE_PROBLEMS[error.problem],
     InvalidSeed: lambda _: f"A seed is a whole number from 0 to {MAX_SEED:,}. Leave it empty for a new one.",

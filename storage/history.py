@@ -25,6 +25,7 @@ from storage.schema import (
     Job,
     JobState,
     Model,
+    PictureSet,
 )
 
 HISTORY = timedelta(days=14)
@@ -57,6 +58,8 @@ class Entry:
     """How many pictures of it are kept."""
     jobs: Sequence[Job]
     """All of its set; it alone where it was asked for alone."""
+    words: str | None
+    """What was typed for it."""
     message: Message | None
     """Where its outcome stands, or its card until then."""
     direct: bool
@@ -113,6 +116,11 @@ def _recent(owner_id: int, at: datetime) -> ColumnElement[bool]:
     return and_(Job.owner_id == owner_id, alone, or_(Job.created_at > at - HISTORY, Job.state.in_(ACTIVE)))
 
 
+async def _words(session: AsyncSession, job: Job) -> str | None:
+    together = await session.get(PictureSet, job.id)
+    return job.prompt_shown if together is None or together.words is None else together.words
+
+
 async def _count_pictures(session: AsyncSession, jobs: Sequence[Job]) -> int:
     theirs = Image.job_id.in_([job.id for job in jobs])
     return await session.scalar(select(func.count()).select_from(Image).where(theirs)) or 0
@@ -130,6 +138,7 @@ async def _entry(session: AsyncSession, job: Job) -> Entry:
         place=await queue_place(session, job),
         pictures=await _count_pictures(session, jobs),
         jobs=jobs,
+        words=await _words(session, job),
         message=_message(job, [outcome, deliveries.get(DeliveryKind.CARD)]),
         direct=outcome is not None and outcome.direct,
         problem=outcome.problem if outcome is not None and outcome.state is DeliveryState.UNDELIVERABLE else None,

@@ -1,6 +1,7 @@
-"""Take the README's screenshots: `make demo` under a terminal of its own, and headless Chromium as the visitor.
+"""Take the screenshots of the README and the tour: `make demo` under a terminal of its own, and headless Chromium.
 
-    python -m tools.screenshots --out docs/images
+    python -m tools.screenshots --out docs/images                        # those of the README
+    python -m tools.screenshots --out docs/images --tour docs/tour.md    # these, every other screen, and the page
 
 The main job plays by itself first (card in progress, result, pictures); then the visitor types `/train`, opens its
 form, is shown what would be trained on, and draws a picture.
@@ -72,12 +73,15 @@ class Visitor:
     """Somebody at the page."""
 
     def __init__(self, page: Page, out: Path) -> None:
-        self.page, self.out = page, out
+        self.page, self.out, self.viewer = page, out, ""
 
     def shoot(self, name: str) -> None:
         self.page.wait_for_timeout(1500)
         expect(self.page.get_by_text("Updating viewport")).to_have_count(0, timeout=20_000)
-        self.page.wait_for_function("[...document.images].every(image => image.complete)", timeout=20_000)
+        for _ in range(40):
+            if self.page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth)"):
+                break
+            self.page.wait_for_timeout(500)
         self.page.screenshot(path=self.out / f"{name}.png")
 
     def to_message(self, text: str) -> None:
@@ -112,10 +116,46 @@ class Visitor:
     def send(self) -> None:
         self.page.locator("#send-message").click()
 
+    def command(self, name: str, **options: str) -> None:
+        """Type a command on a fresh page and send it; the answer is on screen when this returns."""
+        self.begin_anew()
+        self.begin_command(name)
+        for option, value in options.items():
+            field = self.page.locator(f"input.command-option-input[data-option='{option}']")
+            if not field.count():
+                self.add_option(option)
+            field.fill(value)
+        self.send()
+        self.page.wait_for_timeout(3000)
+        self.to_latest()
+
+    def press(self, label: str) -> None:
+        """Press the last button with this label."""
+        self.page.locator("#channel-timeline button").get_by_text(label, exact=True).last.click()
+        self.page.wait_for_timeout(2500)
+
+    def choose(self, menu: str, option: str) -> None:
+        """Choose in the last menu that shows these words."""
+        self.page.locator("#channel-timeline [role=combobox]").filter(has_text=menu).last.click()
+        self.page.locator("[role=option]").filter(has_text=option).last.click()
+        self.page.wait_for_timeout(2500)
+
+    def become(self, name: str) -> None:
+        """Look with another person's eyes."""
+        self.viewer = name
+        self.page.locator("#viewer-picker").select_option(label=name)
+        self.page.wait_for_timeout(2000)
+
+    def close_form(self) -> None:
+        self.page.keyboard.press("Escape")
+        self.page.wait_for_timeout(500)
+
     def begin_anew(self) -> None:
         self.page.reload()
         self.page.locator("#channel-composer-input").wait_for()
         self.page.wait_for_timeout(2000)
+        if self.viewer:
+            self.become(self.viewer)
 
 
 def visit(playing: Playground, page: Page, out: Path, folder: Path, subject: str) -> None:
@@ -159,6 +199,18 @@ def visit(playing: Playground, page: Page, out: Path, folder: Path, subject: str
     visitor.shoot("imagine")
 
 
+def tour(page: Page, out: Path, document: Path) -> None:
+    """Go to every stop, and write the page that shows them all."""
+    from tools.tour import BEFORE, STOPS, written  # here, because its stops are a visitor's
+
+    visitor = Visitor(page, out)
+    for stop in STOPS:
+        stop.go(visitor)
+        visitor.shoot(stop.name)
+        print(stop.name, flush=True)
+    document.write_text(written(BEFORE, STOPS, out.relative_to(document.parent)), encoding="utf-8")
+
+
 def blurred(photo: Path, folder: Path) -> Path:
     """Leave a blurred copy of the photo for the visitor to send by mistake."""
     copy = folder / "blurred.jpg"
@@ -172,6 +224,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--folder", type=Path, default=Path("demo"))
     parser.add_argument("--subject", default="rex")
+    parser.add_argument("--tour", type=Path, default=None, help="go on to every screen, and write this page about them")
     options = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
@@ -182,6 +235,8 @@ def main() -> int:
         browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport=VIEWPORT)  # type: ignore[arg-type]
         visit(playing, page, options.out, options.folder, options.subject)
+        if options.tour is not None:
+            tour(page, options.out, options.tour)
         browser.close()
     return 0
 

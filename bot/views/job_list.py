@@ -117,7 +117,7 @@ def _title(entry: Entry) -> str:
     count = sum(int(each.request["count"]) for each in entry.jobs)
     what = "Picture" if count == 1 else f"{count} pictures"
     subject = "" if name is None else f" of {name}"
-    return f"{what}{subject}: {quote(job.prompt_shown, PROMPT_CHARS)}" if job.prompt_shown else f"{what}{subject}"
+    return f"{what}{subject}: {quote(entry.words, PROMPT_CHARS)}" if entry.words else f"{what}{subject}"
 
 
 def _standing(entry: Entry, *, worker_alive: bool) -> str:

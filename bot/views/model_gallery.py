@@ -95,8 +95,10 @@ def render_model(shown: Shown, place: Place, guild_id: int | None, *, may_publis
     """Show one model with all that its viewer may do with it here; `may_publish` is the operator's word."""
     model = shown.model
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
-    words = f"### {plain(model.name)} · {plain(model.class_noun)}\n{_facts(model, place.viewer, guild_id)}"
+    facts = _facts(model, place.viewer, guild_id, score=False)
+    words = f"### {plain(model.name)} · {plain(model.class_noun)}\n{facts}"
     if model.status is ModelStatus.READY:
+        words += f"\n{said}" if (said := verdict(model)) else ""
         words += f'\nDraw it anywhere: `/imagine prompt:"{model.name} on the moon"`'
     if model.variant is not Variant.BEST:
         words += f"\n{variant_used(model.variant, model.name)}"
@@ -152,10 +154,10 @@ def _alt(model: Model) -> str:
     return cut(f"{model.name}, a {model.class_noun}, drawn by its model", ALT_CHARS)
 
 
-def _facts(model: Model, viewer: int, guild_id: int | None) -> str:
+def _facts(model: Model, viewer: int, guild_id: int | None, *, score: bool = True) -> str:
     since = model.trained_at or model.created_at
     facts = [STATUSES[model.status], f"{model.photo_count} photos", discord.utils.format_dt(since, "R")]
-    if model.subject_score is not None:
+    if score and model.subject_score is not None:
         facts.append(f"score {model.subject_score:.2f}")
     if model.owner_id != viewer:
         facts.append(f"by <@{model.owner_id}>")
@@ -167,12 +169,12 @@ def _facts(model: Model, viewer: int, guild_id: int | None) -> str:
 
 
 def _history(shown: Shown) -> str:
-    """Say which version it is, how it draws, and how much it is used."""
+    """Say which version it is, and how much it is used."""
     model, (times, people) = shown.model, shown.uses
     if model.status is not ModelStatus.READY:
         return ""
-    facts = [f"version {model.version}", verdict(model)] if verdict(model) else [f"version {model.version}"]
-    facts.append("not drawn with yet" if not times else f"drawn with {_times(times)} by {_people(people)}")
+    facts = [f"version {model.version}"]
+    facts.append("not drawn yet" if not times else f"drawn {_times(times)}, by {_people(people)}")
     if shown.people:
         facts.append(f"shared with {_people(shown.people)} by name")
     return " · ".join(facts)

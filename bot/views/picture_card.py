@@ -13,7 +13,7 @@ from bot.views.cancel_button import CancelButton
 from bot.views.picture_buttons import PictureButton, Verb, WorkMenu
 from bot.views.rendered import Rendered
 from storage.contract import ImagineRequest, Tool
-from storage.schema import Image, Job, JobState, Model
+from storage.schema import Image, Job, JobState, Model, SetKind
 
 ALT_CHARS = 1024
 MAX_GALLERY = 10
@@ -31,7 +31,8 @@ class Around:
     seconds: Mapping[str, Model] = field(default_factory=dict)
     """Who stands beside a job's own subject, by the job's id."""
     words: str | None = None
-    """The template that a set's prompts were drawn from."""
+    """The template that a set's prompts were drawn from, or a story's title."""
+    kind: SetKind | None = None
     parent: str | None = None
     """The address of the card that it was asked for from."""
 
@@ -142,9 +143,14 @@ def _rows(job: Job, model: Model | None, jobs: Sequence[Job], images: Sequence[I
         verbs.append(Verb.EDIT)
     yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*verbs, Verb.DETAILS, Verb.DELETE)))
     if images:
-        yield ui.ActionRow(*_works(job, images))
+        works = list(_works(job, images))
         more = [Verb.COVER] if model is not None and model.deleted_at is None else []
-        yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*more, Verb.REPORT)))
+        others = [PictureButton(job.id, verb) for verb in (*more, Verb.REPORT)]
+        if len(images) > 1:  # a menu has a row of its own
+            yield ui.ActionRow(*works)
+            yield ui.ActionRow(*others)
+        else:
+            yield ui.ActionRow(*works, *others)
 
 
 def _works(job: Job, images: Sequence[Image]) -> Iterator[ui.Item[Any]]:

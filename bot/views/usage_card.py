@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import duration, gpu_time
+from bot.text import FREE, duration, gpu_time
 from bot.views.job_list import Usage
 from storage.contract import JobKind
 from storage.usage import MONTH, Used
@@ -29,24 +29,25 @@ class Facts:
 
 def render(facts: Facts) -> ui.LayoutView:
     price = facts.price_per_hour, facts.currency
-    lines = ["### What you have used", "**In 24 hours**"]
+    today = ["### What you have used", "**In 24 hours**"]
     for kind, usage in facts.today.items():
         one, many = WORDS[kind]
         limit = f" of {usage.limit}" if usage.limit else ""
-        lines.append(f"- {usage.used}{limit} {one if usage.used == 1 and not limit else many}")
-    month = facts.month
-    lines.append(f"**In {MONTH.days} days**")
-    if month.trainings or month.pictures:
-        what = f"{_count(month.trainings, JobKind.TRAIN)} and {_count(month.pictures, JobKind.IMAGINE)}"
-        lines.append(f"- {what}: {gpu_time(month.all_seconds, *price)}")
+        today.append(f"- {usage.used}{limit} {one if usage.used == 1 and not limit else many}")
+    used = facts.month
+    month = [f"**In {MONTH.days} days**"]
+    if used.trainings or used.pictures:
+        what = f"{_count(used.trainings, JobKind.TRAIN)} and {_count(used.pictures, JobKind.IMAGINE)}"
+        month.append(f"- {what}: {gpu_time(used.all_seconds, *price)}")
     else:
-        lines.append("- nothing yet")
-    lines.append("**What things take**")
-    lines.append(f"- a training: about {duration(facts.training_seconds)}, {gpu_time(facts.training_seconds, *price)}")
+        month.append("- nothing yet")
+    takes = ["**What things take**"]
+    takes.append(f"- a training: about {duration(facts.training_seconds)}, {gpu_time(facts.training_seconds, *price)}")
     if facts.picture_seconds is not None:
-        lines.append(f"- a picture: {gpu_time(facts.picture_seconds, *price)}")
-    lines.append("-# What fails through no fault of yours costs nothing, and neither does what you cancel in time.")
-    card = ui.Container[Any](ui.TextDisplay("\n".join(lines)), accent_colour=discord.Colour.blurple())
+        takes.append(f"- a picture: {gpu_time(facts.picture_seconds, *price)}")
+    card = ui.Container[Any](accent_colour=discord.Colour.blurple())
+    for lines in (today, month, takes, [f"-# {FREE}"]):  # apart, for a line after a list would join it
+        card.add_item(ui.TextDisplay("\n".join(lines)))
     view = ui.LayoutView(timeout=None)
     view.add_item(card)
     return view

@@ -8,7 +8,7 @@ from uuid import UUID
 import discord
 import pytest
 from discord import ui
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.looks import Look, curated
@@ -147,6 +147,7 @@ def test_any_picture_card(job: Job, model: Model | None, seeds: list[int], place
     assert shown == [f"attachment://{each.filename}" for each in card.files]
 
 
+@settings(max_examples=30)
 @given(st.data(), st.lists(jobs(), min_size=2, max_size=8), st.lists(models(), min_size=1, max_size=8), PROMPTS)
 def test_any_card_of_a_set(data: st.DataObject, rows: list[Job], known: list[Model], words: str) -> None:
     for job, model in zip(rows, known, strict=False):
@@ -192,6 +193,7 @@ def entries(draw: st.DrawFn) -> Entry:
         place=draw(st.integers(0, 10**6)),
         pictures=draw(st.integers(0, 4)),
         jobs=[job, *others],
+        words=draw(st.none() | PROMPTS),
         message=draw(st.none() | place),
         direct=draw(st.booleans()),
         problem=draw(st.none() | st.sampled_from(DeliveryProblem)),

@@ -481,11 +481,12 @@ async def test_sorts_and_finds_by_name(world: World) -> None:
 
 async def test_the_page_of_a_model_tells_how_it_is_used(world: World) -> None:
     rex = await trained(world, world.ada, shared_with=world.guild.id)
-    assert "version 1 · Score 0.83" in shown(await opened(world, rex))
-    assert "not drawn with yet" in shown(await opened(world, rex))
+    page = shown(await opened(world, rex))
+    assert "Score 0.83: a very good likeness." in page
+    assert "version 1 · not drawn yet" in page
     for who in (world.ada, world.ben):
         await who.slash(world.channel, "imagine", prompt="rex at sea")
-    assert "drawn with 2 times by 2 people" in shown(await opened(world, rex))
+    assert "drawn 2 times, by 2 people" in shown(await opened(world, rex))
 
 
 # Giving away.

@@ -56,7 +56,7 @@ async def test_a_set_is_one_request_that_shows_what_is_there_and_is_stopped_as_o
 
     assert "Drawing: 1 of 3 pictures are there." in words(shown(result).message)
     listed = answer(await world.ada.slash(world.channel, "jobs"))
-    assert listed.count("3 pictures: `") == 1
+    assert listed.count("3 pictures: `a {red|blue|green} boat`") == 1
 
     await world.ada.click(shown(result), label="Cancel")
     await world.deliver(after=5)

@@ -2,6 +2,8 @@
 
 from sqlalchemy import select
 
+from storage.bin import bin_model
+from storage.gallery import uses_of
 from storage.jobs import pictures_of
 from storage.models import delete_model
 from storage.schema import Job, JobState, Model, SecondSubject
@@ -87,13 +89,17 @@ async def test_who_deletes_the_second_model_deletes_the_pictures_of_both(world: 
         (picture,) = await pictures_of(session, job.id)
         assert set(await session.scalars(select(SecondSubject.model_id))) == {luna.id}
 
+    async with world.services.database.read() as session:
+        assert await uses_of(session, luna.id) == await uses_of(session, rex.id) == (2, 1)
+    async with world.services.database.write() as session:
+        await bin_model(session, luna.id, world.ada.id, world.clock())
+    async with world.services.database.read() as session:
+        assert (await session.get_one(Job, waiting.id)).state is JobState.CANCELLED
     async with world.services.database.write() as session:
         keys = await delete_model(session, luna.id, world.ada.id, world.clock())
 
     assert picture.key in keys
     async with world.services.database.read() as session:
         assert await pictures_of(session, job.id) == []
-        stopped = await session.get_one(Job, waiting.id)
-        assert stopped.state is JobState.CANCELLED
-        assert stopped.prompt_shown is None
+        assert (await session.get_one(Job, job.id)).prompt_shown is None
         assert (await session.get_one(Model, rex.id)).deleted_at is None

@@ -1,0 +1,196 @@
+"""The stops of the tour: how a visitor gets to each screen, and what `docs/tour.md` says about it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.screenshots import Visitor
+
+ADA, BEN = "Ada", "Ben"
+
+
+@dataclass(frozen=True)
+class Stop:
+    name: str
+    """Of the picture's file."""
+    title: str
+    words: str
+    go: Callable[[Visitor], None]
+
+
+def newcomer(visitor: Visitor) -> None:
+    visitor.become(BEN)
+    visitor.command("help")
+    visitor.to_message("Let's teach me")
+
+
+def owner(visitor: Visitor) -> None:
+    visitor.become(ADA)
+    visitor.command("help")
+    visitor.to_message("Draw rex anywhere")
+
+
+def card(visitor: Visitor) -> None:
+    visitor.command("imagine", prompt="rex on the moon", seed="7")
+    visitor.page.wait_for_timeout(12_000)
+    visitor.to_latest()
+
+
+def template(visitor: Visitor) -> None:
+    visitor.command("imagine", prompt="rex {at the beach|in the forest|in the snow|in space}", count="4")
+    visitor.page.wait_for_timeout(25_000)
+    visitor.to_latest()
+
+
+def details(visitor: Visitor) -> None:
+    visitor.press("Details")
+    visitor.to_message("How it was made")
+
+
+def edit(visitor: Visitor) -> None:
+    visitor.press("Edit prompt")
+
+
+def report(visitor: Visitor) -> None:
+    visitor.close_form()
+    visitor.press("Report")
+
+
+def styles(visitor: Visitor) -> None:
+    visitor.close_form()
+    visitor.command("styles")
+    visitor.to_message("Looks")
+
+
+def avatars(visitor: Visitor) -> None:
+    visitor.command("imagine", prompt="rex", look="avatars")
+    visitor.page.wait_for_timeout(45_000)
+    visitor.to_message("Ada used /imagine")
+
+
+def story_form(visitor: Visitor) -> None:
+    visitor.command("storybook", model="rex")
+    fields = visitor.page.locator("#modal-root input, #modal-root textarea")
+    fields.nth(0).fill("Rex goes out")
+    scenes = [
+        "rex in a room",
+        "rex in the city",
+        "rex at the beach",
+        "rex in the forest",
+        "rex in space",
+        "rex on the moon",
+    ]
+    fields.nth(1).fill("\n".join(scenes))
+
+
+def story(visitor: Visitor) -> None:
+    visitor.page.locator("#modal-root button[type=submit]").click()
+    visitor.page.wait_for_timeout(45_000)
+    visitor.to_latest()
+    visitor.press("Next")
+    visitor.to_latest()
+
+
+def gallery(visitor: Visitor) -> None:
+    visitor.command("models")
+
+
+def model(visitor: Visitor) -> None:
+    visitor.choose("Open a model", "rex")
+    visitor.to_message("rex · dog")
+
+
+def deletion(visitor: Visitor) -> None:
+    visitor.press("Delete")
+    visitor.to_message("Delete rex?")
+
+
+def taken_back(visitor: Visitor) -> None:
+    visitor.press("Delete, and let me undo it for a day")
+    visitor.to_latest()
+
+
+def gift(visitor: Visitor) -> None:
+    visitor.choose("Take back what you deleted", "rex")
+    visitor.press("Give away")
+    visitor.to_latest()
+
+
+def jobs(visitor: Visitor) -> None:
+    visitor.command("jobs")
+    visitor.to_message("Your jobs of the last")
+
+
+def usage(visitor: Visitor) -> None:
+    visitor.command("usage")
+
+
+def settings(visitor: Visitor) -> None:
+    visitor.command("settings")
+
+
+def defaults(visitor: Visitor) -> None:
+    visitor.press("Choose")
+
+
+STOPS: Sequence[Stop] = (
+    Stop("help-newcomer", "Hello", "`/help` begins where you stand: first with how to take photos.", newcomer),
+    Stop(
+        "help-owner", "What next", "Whoever has a model is told what to do with it; the commands can be clicked.", owner
+    ),
+    Stop(
+        "picture",
+        "A picture",
+        "`/imagine` finds the model's name in the prompt. The buttons work for as long as the card stands.",
+        card,
+    ),
+    Stop("details", "How it was made", "Prompt, seed, steps and where it came from, for whoever asks.", details),
+    Stop(
+        "edit", "Change a word", "The form begins with what was asked for; the same seed keeps the composition.", edit
+    ),
+    Stop("report", "Something is wrong", "Anybody can tell those who run the bot.", report),
+    Stop(
+        "template", "Four at once, each different", "Braces in a prompt take something else for each picture.", template
+    ),
+    Stop("styles", "Looks", "`/styles` shows each with a picture; a server adds its own.", styles),
+    Stop("avatars", "Avatars", "Some looks are a set: eight pictures, drawn and shown together.", avatars),
+    Stop("story-form", "A story", "`/storybook` takes its scenes line by line.", story_form),
+    Stop("story", "Page by page", "The same subject on every page; as a book it is a PDF.", story),
+    Stop("models", "Models", "Your own, the server's, those shared with you: in the order you like.", gallery),
+    Stop("model", "One model", "Samples, how it does, how it is used, and all that its owner may do.", model),
+    Stop("delete", "Second thoughts", "A deletion is asked about, and can be undone for a day.", deletion),
+    Stop("undo", "Taken back", "What was deleted waits at the end of the list.", taken_back),
+    Stop("gift", "A gift", "A model can change hands; the other person has to say yes.", gift),
+    Stop("jobs", "Jobs", "What you asked for in the last days, and where it stands.", jobs),
+    Stop(
+        "usage",
+        "What it takes",
+        "What is used, what is left, and what it costs where the operator named a price.",
+        usage,
+    ),
+    Stop("settings", "Settings", "What `/imagine` takes by itself, and whether I may write to you.", settings),
+    Stop("defaults", "Your usual", "Set once, and overruled by any option.", defaults),
+)
+
+
+BEFORE = (
+    ("train-command", "Teach me something", "`/train` takes photos with the command, or opens a form without."),
+    ("train-form", "The form", "Photos, what they show, how much time to take, and your consent."),
+    ("contact-sheet", "What I see in them", "What will be trained on, what would be better, and what it will take."),
+    ("card", "Learning", "One card, from the queue to the end; the samples show how far it is."),
+    ("result", "Learned", "The likeness in a line, and what comes next."),
+)
+"""Of the README's pictures: name, title and words."""
+
+
+def written(before: Sequence[tuple[str, str, str]], stops: Sequence[Stop], pictures: Path) -> str:
+    """Write the page."""
+    lines = [
+        "# A tour",
+        "",
+        "Every screen, as `make tour` finds it: the real bot in the playground's simulated Discord, with the demo "
+        "base, 64 pixels a side, on a CPU.",
+    ]
+    for name, title, words in [*before, *((stop.name, stop.title, stop.words) for stop in stops)]:
+        lines += ["", f"## {title}", "", words, "", f"![{title}]({pictures.as_posix()}/{name}.png)"]
+    return "\n".join(lines) + "\n"
