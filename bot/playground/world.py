@@ -76,7 +76,7 @@ async def open_world(bot: Dreambot, port: int) -> AsyncIterator[World]:
         guild = env.create_guild("Dreambot playground")
         channel = guild.create_text_channel("studio")
         ada, ben = (guild.add_member(env.create_user(name.lower(), global_name=name)) for name in ("Ada", "Ben"))
-        role = guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True))
+        role = guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True, manage_guild=True))
         moderator = guild.add_member(env.create_user("mo", global_name="Mo (moderator)"), roles=[role])
         async with env.preview(channel, viewers=[ada, ben, moderator], layout="channel", port=port) as preview:
             world = World(env=env, channel=channel, ada=ada, ben=ben, moderator=moderator, preview=preview)
