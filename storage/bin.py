@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import ModelNotFound, ModelNotReady
-from storage.models import check_name_free, find_own_model
+from storage.models import check_name_free, draws_with, find_own_model
 from storage.outcomes import stop_job
 from storage.schema import ACTIVE, Job, Model, ModelStatus
 
@@ -23,7 +23,7 @@ async def bin_model(session: AsyncSession, model_id: str, owner_id: int, at: dat
     model = await find_own_model(session, model_id, owner_id)
     if model.status is not ModelStatus.READY:
         raise ModelNotReady(model.name)
-    for job in await session.scalars(select(Job).where(Job.model_id == model.id, Job.state.in_(ACTIVE))):
+    for job in await session.scalars(select(Job).where(draws_with(model.id), Job.state.in_(ACTIVE))):
         await stop_job(session, job, at)
     model.deleted_at, model.erase_at = at, at + UNDO_LIFE
     return model

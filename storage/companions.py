@@ -1,12 +1,12 @@
 """Which jobs stand on one card. The first of a set has the card; the others are its companions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from storage.schema import ACTIVE, Companion, Job
+from storage.schema import ACTIVE, Companion, Job, PictureSet
 
 
 async def lead_of(session: AsyncSession, job_id: str) -> str:
@@ -20,6 +20,13 @@ async def members(session: AsyncSession, lead_id: str) -> Sequence[Job]:
     query = select(Job).join(Companion, Companion.job_id == Job.id).where(Companion.lead_id == lead_id)
     companions = (await session.scalars(query.order_by(Companion.position))).all()
     return [await session.get_one(Job, lead_id), *companions]
+
+
+async def forget_words(session: AsyncSession, job_ids: Collection[str]) -> None:
+    """Strike what was typed for the sets that these jobs belong to."""
+    leads = select(Companion.lead_id).where(Companion.job_id.in_(job_ids))
+    theirs = or_(PictureSet.job_id.in_(job_ids), PictureSet.job_id.in_(leads))
+    await session.execute(update(PictureSet).where(theirs).values(words=None))
 
 
 def goes_on() -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, distinct, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
+from storage.models import draws_with
 from storage.names import name_key
 from storage.schema import Job, Model, ModelStatus, Share
 
@@ -56,7 +57,7 @@ async def search_models(
 async def uses_of(session: AsyncSession, model_id: str) -> tuple[int, int]:
     """Return how often a model was drawn with, and by how many people."""
     query = select(func.count(), func.count(distinct(Job.owner_id)))
-    row = (await session.execute(query.where(Job.model_id == model_id, Job.kind == JobKind.IMAGINE))).one()
+    row = (await session.execute(query.where(draws_with(model_id), Job.kind == JobKind.IMAGINE))).one()
     return int(row[0]), int(row[1])
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.companions import forget_words
 from storage.contract import FailureReason, JobKind
 from storage.schema import (
     ACTIVE,
@@ -93,6 +94,7 @@ async def forget_prompts(session: AsyncSession, ended_before: datetime, limit: i
     jobs = (await session.scalars(query.where(Job.prompt_shown.is_not(None)).limit(limit))).all()
     for job in jobs:
         strike_prompt(job)
+    await forget_words(session, [job.id for job in jobs])
     return len(jobs)
 
 

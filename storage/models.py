@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from sqlalchemy import ColumnElement, and_, delete, false, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.companions import forget_words
 from storage.contract import JobKind
 from storage.deliveries import touch_card
 from storage.errors import ModelNotFound, ModelNotReady, NameTaken
@@ -21,6 +22,7 @@ __all__ = [
     "check_name_free",
     "cover_key",
     "delete_model",
+    "draws_with",
     "find_model",
     "find_own_model",
     "model_of",
@@ -117,6 +119,12 @@ async def find_own_model(session: AsyncSession, model_id: str, owner_id: int) ->
 async def model_of(session: AsyncSession, job: Job) -> Model | None:
     """Return the model that a job trains or draws with, even when it is deleted by now; None for the plain base."""
     return None if job.model_id is None else await session.get(Model, job.model_id)
+
+
+def draws_with(model_id: str) -> ColumnElement[bool]:
+    """Tell in a query whether a `Job` has to do with a model, be it as the second of two."""
+    beside = select(SecondSubject.job_id).where(SecondSubject.model_id == model_id)
+    return or_(Job.model_id == model_id, Job.id.in_(beside))
 
 
 async def second_model_of(session: AsyncSession, job: Job) -> Model | None:
@@ -234,11 +242,11 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
     keys = [key for key in (model.adapter_key, model.download_key, model.cover_key) if key is not None]
     for table in (Photo, Image):
         keys += await session.scalars(delete(table).where(table.model_id == model.id).returning(table.key))
-    beside = select(SecondSubject.job_id).where(SecondSubject.model_id == model.id)
-    keys += await session.scalars(delete(Image).where(Image.job_id.in_(beside)).returning(Image.key))
+    drawn_by = select(Job.id).where(draws_with(model.id))
+    keys += await session.scalars(delete(Image).where(Image.job_id.in_(drawn_by)).returning(Image.key))
     keys += await delete_variants(session, model.id)
-    shown = or_(Job.model_id == model.id, Job.id.in_(beside))
-    for job in await session.scalars(select(Job).where(shown).with_for_update()):
+    jobs = (await session.scalars(select(Job).where(draws_with(model.id)).with_for_update())).all()
+    for job in jobs:
         if job.sample_key is not None:
             keys.append(job.sample_key)
             job.sample_key = None
@@ -246,6 +254,7 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
         if not job.state.ended:
             await stop_job(session, job, at)
         strike_prompt(job)
+    await forget_words(session, [job.id for job in jobs])
     model.adapter_key = model.adapter_digest = model.download_key = model.download_digest = model.cover_key = None
     await session.execute(delete(Share).where(Share.model_id == model.id))
     model.shared_guild_id = model.public_at = model.erase_at = None

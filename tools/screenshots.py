@@ -33,7 +33,7 @@ TO_THE_TOP = """message => {
     channel.scrollTop += message.getBoundingClientRect().top - channel.getBoundingClientRect().top - 60;
 }"""
 PHOTOS = Path("gpu_worker/demo_bundle/photos")
-MAIN_JOB_SECONDS = 400.0
+MAIN_JOB_SECONDS = 1800.0
 
 
 class Playground:

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
+from bot.erasure import erase_model
 from bot.stories import MAX_SCENE_CHARS, MAX_SCENES, NoScenes, as_pdf, read_scenes
 from bot.views.picture_card import Around
 from bot.views.story_card import render
 from bot.views.story_form import StoryForm
 from storage.contract import Failed, FailureReason
-from storage.schema import Job, JobState, Model, SetKind
+from storage.schema import Job, JobState, Model, PictureSet, SetKind
 from tests.bot.conftest import Restart, World, answer, shown, words
 from tests.bot.made import drawn, png, trained
 from tests.bot.payloads import check_message, check_modal
@@ -88,6 +90,18 @@ async def test_a_scene_that_fails_leaves_the_others(world: World) -> None:
     assert "Page 1 of 2" in words(card.message)
     await world.ada.click(card, label="Delete")
     assert await world.services.blobs.list("pictures") == []
+
+
+async def test_no_word_of_a_story_outlives_its_model(world: World) -> None:
+    rex = await trained(world, world.ada)
+    scenes, _ = await finished(world)
+
+    await erase_model(world.services, rex.id, world.ada.id)
+
+    async with world.services.database.read() as session:
+        (together,) = await session.scalars(select(PictureSet))
+    assert together.words is None
+    assert [(await world.job(job.id)).prompt_shown for job in scenes] == [None, None, None]
 
 
 async def test_what_is_no_story(world: World) -> None:
