@@ -1,4 +1,4 @@
-"""`docs/reliability.md` names a test for each case: they exist, and no case is without one."""
+"""The tables of the docs name a test for each case: they exist, and no case is without one."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,17 @@ DEFINED = {
     for path in (ROOT / "tests").rglob("test_*.py")
     for name in re.findall(r"^(?:async )?def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
 }
+
+
+FEATURES = (ROOT / "docs" / "features.md").read_text(encoding="utf-8")
+
+
+def test_every_feature_that_is_there_names_a_test_that_exists() -> None:
+    rows = [row for row in FEATURES.splitlines() if re.match(r"\| (?!feature )", row)]
+    there = [row for row in rows if re.match(r"\|[^|]*\| (?:yes|partly)", row)]
+    assert len(there) > 25
+    assert [row for row in there if not re.search(r"`test_\w+`", row)] == []
+    assert set(re.findall(r"`(test_\w+)`", FEATURES)) - DEFINED == set()
 
 
 def test_every_test_that_is_named_exists() -> None:
