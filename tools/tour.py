@@ -7,6 +7,7 @@ from pathlib import Path
 from tools.screenshots import Visitor
 
 ADA, BEN = "Ada", "Ben"
+PATIENCE_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,23 @@ class Stop:
     title: str
     words: str
     go: Callable[[Visitor], None]
+
+
+def newest(visitor: Visitor) -> str:
+    """Return the words of the newest message."""
+    last = 'document.querySelector("#channel-message-list").lastElementChild?.innerText ?? ""'
+    return str(visitor.page.evaluate(last))
+
+
+def wait_for_pictures(visitor: Visitor, before: str) -> None:
+    """Wait until another message than `before` shows what was drawn, however busy the machine is."""
+    for _ in range(PATIENCE_SECONDS):
+        words = newest(visitor)
+        if words != before and "AI-made" in words:
+            break
+        visitor.page.wait_for_timeout(1000)
+    visitor.page.wait_for_timeout(1500)
+    visitor.to_latest()
 
 
 def newcomer(visitor: Visitor) -> None:
@@ -31,15 +49,15 @@ def owner(visitor: Visitor) -> None:
 
 
 def card(visitor: Visitor) -> None:
+    before = newest(visitor)
     visitor.command("imagine", prompt="rex on the moon", seed="7")
-    visitor.page.wait_for_timeout(12_000)
-    visitor.to_latest()
+    wait_for_pictures(visitor, before)
 
 
 def template(visitor: Visitor) -> None:
+    before = newest(visitor)
     visitor.command("imagine", prompt="rex {at the beach|in the forest|in the snow|in space}", count="4")
-    visitor.page.wait_for_timeout(25_000)
-    visitor.to_latest()
+    wait_for_pictures(visitor, before)
 
 
 def details(visitor: Visitor) -> None:
@@ -63,13 +81,18 @@ def styles(visitor: Visitor) -> None:
 
 
 def avatars(visitor: Visitor) -> None:
+    before = newest(visitor)
     visitor.command("imagine", prompt="rex", look="avatars")
-    visitor.page.wait_for_timeout(45_000)
+    wait_for_pictures(visitor, before)
     visitor.to_message("Ada used /imagine")
 
 
 def story_form(visitor: Visitor) -> None:
-    visitor.command("storybook", model="rex")
+    visitor.begin_anew()
+    visitor.begin_command("storybook")
+    visitor.fill("model", "rex")
+    visitor.page.locator(".command-popup").get_by_text("rex · dog").first.click()
+    visitor.send()
     fields = visitor.page.locator("#modal-root input, #modal-root textarea")
     fields.nth(0).fill("Rex goes out")
     scenes = [
@@ -84,9 +107,9 @@ def story_form(visitor: Visitor) -> None:
 
 
 def story(visitor: Visitor) -> None:
+    before = newest(visitor)
     visitor.page.locator("#modal-root button[type=submit]").click()
-    visitor.page.wait_for_timeout(45_000)
-    visitor.to_latest()
+    wait_for_pictures(visitor, before)
     visitor.press("Next")
     visitor.to_latest()
 
