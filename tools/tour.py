@@ -111,7 +111,7 @@ def story(visitor: Visitor) -> None:
     visitor.page.locator("#modal-root button[type=submit]").click()
     wait_for_pictures(visitor, before)
     visitor.press("Next")
-    visitor.to_latest()
+    visitor.to_message("Rex goes out")
 
 
 def gallery(visitor: Visitor) -> None:
