@@ -12,7 +12,7 @@ from gpu_worker.engine.resident import Resident
 from gpu_worker.prompts import subject_words
 from storage.contract import TrainingOptions
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 REX = load_subject(BUNDLE / "photos" / "rex")
 
