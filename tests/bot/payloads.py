@@ -31,6 +31,8 @@ def check_message(view: ui.LayoutView) -> list[dict[str, Any]]:
     ids = [part["custom_id"] for part in found if "custom_id" in part]
     assert len(ids) == len(set(ids))
     assert all(len(custom_id) <= 100 for custom_id in ids)
+    for chosen in (value for part in found for value in part.get("default_values", ())):
+        chosen["id"] = str(chosen["id"])  # discord.py sends a number, which Discord takes as well
     _check("MessageCreateRequest", {"components": components, "flags": V2_FLAG})
     return found
 
