@@ -27,9 +27,9 @@ def render(around: "Around", images: Sequence[Image], page: int, file: discord.F
     """Show one of the pages, counted from 0; `file` holds its picture."""
     by_id = {job.id: job for job in around.jobs}
     lead, job = around.jobs[0], by_id[images[page].job_id]
-    scene = tidy(job.prompt_shown or "–")
+    scene = _scene(job)
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.gold())
-    card.add_item(ui.TextDisplay(f"### {plain(around.words or 'A story')}"))
+    card.add_item(ui.TextDisplay(f"### {plain(around.words or '') or 'A story'}"))
     if file is not None:
         alt = cut(f"AI-made picture {page + 1} of {len(images)}: {scene}", ALT_CHARS)
         card.add_item(ui.MediaGallery(discord.MediaGalleryItem(file, description=alt, spoiler=lead.spoiler)))
@@ -107,4 +107,8 @@ class BookButton(ui.DynamicItem[ui.Button[Any]], template=r"story:(?P<job>[0-9a-
 def pages_of(jobs: Sequence[Job], images: Sequence[Image]) -> list[tuple[str, str]]:
     """Return each page's scene and the key of its picture."""
     by_id = {job.id: job for job in jobs}
-    return [(tidy(by_id[image.job_id].prompt_shown or "–"), image.key) for image in images]
+    return [(_scene(by_id[image.job_id]), image.key) for image in images]
+
+
+def _scene(job: Job) -> str:
+    return tidy(job.prompt_shown or "") or "–"
