@@ -36,9 +36,25 @@ class NotAManager(UserError):
     """The command is for those who manage the server."""
 
 
+class NotAnOperator(UserError):
+    """The command is for those who run the bot, whom its settings name."""
+
+
+def operates(interaction: discord.Interaction[Any]) -> bool:
+    """Tell whether the settings name this person as one who runs the bot."""
+    return interaction.user.id in interaction.client.services.settings.operator_ids
+
+
+def check_operates(interaction: discord.Interaction[Any]) -> None:
+    """Raises `NotAnOperator`."""
+    if not operates(interaction):
+        raise NotAnOperator
+
+
 def check_manages(interaction: discord.Interaction[Any]) -> None:
-    """Let whoever may manage the server. Raises `NotAManager`."""
-    if interaction.guild_id is None or not interaction.permissions.manage_guild:
+    """Let whoever may manage the server, and those who run the bot. Raises `NotAManager`."""
+    manages = interaction.guild_id is not None and interaction.permissions.manage_guild
+    if not manages and not operates(interaction):
         raise NotAManager
 
 

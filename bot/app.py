@@ -11,6 +11,7 @@ from discord.ext import commands
 from bot.command_list import sync_commands
 from bot.commands import register_all
 from bot.forms import take_in
+from bot.gate import lets_in
 from bot.replies import answer_error
 from bot.services import Services
 from bot.under_way import UnderWay
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 class Tree(app_commands.CommandTree["Dreambot"]):
     async def interaction_check(self, interaction: discord.Interaction["Dreambot"], /) -> bool:
-        return await self.client.under_way.admit(interaction)
+        return await self.client.under_way.admit(interaction) and await lets_in(interaction)
 
 
 class Dreambot(commands.AutoShardedBot):

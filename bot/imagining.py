@@ -24,7 +24,7 @@ from storage.contract import MAX_COUNT, MAX_SEED, STRONG, SUBTLE, UPSCALED, Adap
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PicturesGone, PromptGone, UserError
 from storage.faults import reach
 from storage.jobs import NewImagining, NewSubject, accept_imagining, find_job
-from storage.models import find_model, own_models, usable_models
+from storage.models import check_up, find_model, own_models, usable_models
 from storage.people import Defaults, defaults_of
 from storage.schema import Job, Model, ModelStatus, SetKind
 from storage.sets import accept_set, members, pictures_of_set, set_of
@@ -311,6 +311,7 @@ def _choose(wanted: str, models: Sequence[Model], asker_id: int) -> Model:
 
 
 def _ready(model: Model) -> Model:
+    check_up(model)
     if model.status is not ModelStatus.READY:
         raise ModelNotReady(model.name)
     return model

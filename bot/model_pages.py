@@ -33,6 +33,7 @@ from storage.models import (
     unshare_model,
 )
 from storage.schema import Model
+from storage.takedowns import takedown_of
 from storage.variants import choices
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ async def show_model(interaction: "Interaction", model_id: str, place: Place) ->
             choices=variants,
             uses=await uses_of(session, model.id),
             people=len(await people_shared_with(session, model.id)),
+            taken_down=None if (takedown := await takedown_of(session, model.id)) is None else takedown.words,
         )
     keys = [image.key for image in samples if image.key != model.cover_key][:SAMPLES]
     shown = replace(shown, samples=await load(services, keys, "sample", FILE_BYTES))

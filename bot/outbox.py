@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from hashlib import blake2b
 from secrets import token_bytes
 
@@ -20,7 +21,7 @@ from bot.loops import Wake, forever
 from storage.contract import JobKind, cancel_key, lease_key, queue_name, request_key, task_id, worker_key
 from storage.database import Database
 from storage.faults import reach
-from storage.outbox import Release, jobs_to_cancel, mark_released, next_releases
+from storage.outbox import Release, jobs_to_cancel, jobs_to_hold_back, mark_released, next_releases, release_again
 from storage.outcomes import end_job
 from storage.queue_codec import decode_job, encode_job
 from storage.redis_client import OUTAGE
@@ -44,6 +45,14 @@ class Trace:
     queued: bool
     claimed: bool
     finished: bool
+
+
+class Found(Enum):
+    """How an attempt stood in Redis when it was to be taken out."""
+
+    CLAIMED = "a worker has it"
+    WAITING = "it stood in its queue"
+    NOWHERE = "Redis did not have it"
 
 
 class Outbox:
@@ -103,10 +112,13 @@ class Outbox:
         async with self._database.read() as session:
             releases = await next_releases(session, self._windows)
             unwanted = await jobs_to_cancel(session)
+            held = await jobs_to_hold_back(session)
         for release in releases:
             await self._release(release)
         for job in unwanted:
             await self._cancel(job)
+        for job in held:
+            await self._hold_back(job)
 
     async def look_up(self, jobs: Sequence[Job]) -> dict[str, Trace]:
         """Return what Redis knows of each job's present attempt, by job id."""
@@ -161,28 +173,35 @@ class Outbox:
         """Take the job back if no worker has it yet; otherwise let its worker know."""
         await self._redis.set(cancel_key(job.id), b"1", ex=KEPT)
         reach("outbox.cancel_told")
-        if await self._withdraw(queue_name(job.kind, job.base), job.id, job.attempt):
+        if await self._withdraw(queue_name(job.kind, job.base), job.id, job.attempt) is not Found.CLAIMED:
             async with self._database.write() as session:
                 row = await session.get_one(Job, job.id, with_for_update=True)
                 await end_job(session, row, JobState.CANCELLED, self._clock())
             log.info("job %s: taken out of its queue", job.id)
             self._on_cancelled()
 
-    async def _withdraw(self, queue: str, job: str, attempt: int) -> bool:
+    async def _hold_back(self, job: Job) -> None:
+        """Take an attempt that no worker has back into the rows; what is in nobody's queue is left to its worker."""
+        if await self._withdraw(queue_name(job.kind, job.base), job.id, job.attempt) is Found.WAITING:
+            async with self._database.write() as session:
+                await release_again(session, job.id, job.attempt, self._clock())
+            log.info("job %s: held back", job.id)
+
+    async def _withdraw(self, queue: str, job: str, attempt: int) -> "Found":
         """Take an attempt out of its queue unless a worker has claimed it or claims it at this moment."""
         claimed = in_progress_key_prefix + task_id(job, attempt)
         async with self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(claimed)
             if await pipe.exists(claimed, lease_key(job, attempt)):
-                return False
+                return Found.CLAIMED
             pipe.multi()  # type: ignore[no-untyped-call]
             pipe.zrem(queue, task_id(job, attempt))
             pipe.delete(job_key_prefix + task_id(job, attempt), request_key(job, attempt))
             try:
-                await pipe.execute()
+                waited, _ = await pipe.execute()
             except WatchError:
-                return False
-        return True
+                return Found.CLAIMED
+        return Found.WAITING if waited else Found.NOWHERE
 
     async def _discard(self, queue: str, job: str, attempt: int) -> None:
         """Remove an attempt that was given up on, so that arq never starts it again."""

@@ -60,12 +60,21 @@ class BotSettings(BaseSettings):
     public_models: bool = Field(
         default=False, description="Let people share a model with everybody who can reach this bot, in any server."
     )
+    operators: str = Field(
+        default="",
+        pattern=r"^\s*(\d+(\s*,\s*\d+)*)?\s*$",
+        description="Who runs the bot, by their Discord ids with commas between; /admin is open to them in full.",
+    )
     reports_channel_id: int | None = Field(
         default=None, description="The channel where reported pictures are told of; the log tells of them in any case."
     )
     lease_seconds: float = Field(default=30, gt=0, description="A worker silent for so long has lost its job.")
     lease_look_seconds: float = Field(default=5, gt=0, description="How often the bot looks for silent workers.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @property
+    def operator_ids(self) -> frozenset[int]:
+        return frozenset(int(person) for person in self.operators.split(",") if person.strip())
 
 
 def load_settings(env_file: Path | None = None) -> BotSettings:

@@ -34,6 +34,7 @@ async def standing_of(session: AsyncSession, person_id: int, guild_id: int | Non
     learning = [model for model in own if model.status is ModelStatus.TRAINING]
     if learning:
         return Standing(State.LEARNING, learning[0].name)
-    if own:
-        return Standing(State.FAILED, own[0].name)
+    failed = [model for model in own if model.status is ModelStatus.FAILED]
+    if failed:
+        return Standing(State.FAILED, failed[0].name)
     return Standing(State.GUEST, usable[0].name) if usable else Standing(State.NOTHING)

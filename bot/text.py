@@ -7,7 +7,7 @@ from typing import Any
 
 from discord.utils import format_dt
 
-from bot.access import NotAManager, NotForYou, NotYourModel, NotYourPicture
+from bot.access import NotAManager, NotAnOperator, NotForYou, NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.drafts import DraftGone, FormGone
@@ -24,15 +24,18 @@ from bot.training import ChildAsSubject, InvalidClass
 from storage.bases import Shape, training_sides, usual_rates
 from storage.contract import MAX_PHOTOS, MAX_SEED, MIN_PHOTOS, FailureReason, JobKind
 from storage.errors import (
+    Blocked,
     InvalidName,
     JobAlreadyEnded,
     LookNotFound,
     ModelNotFound,
     ModelNotReady,
+    ModelTakenDown,
     NameProblem,
     NameTaken,
     NoRoom,
     NotYourJob,
+    Paused,
     PicturesGone,
     PromptGone,
     QuestionClosed,
@@ -167,6 +170,7 @@ WHAT_GOES = (
     "The model goes, and with it its photos and every picture of it that I keep. Once it is deleted for good, nobody "
     "can bring it back. Pictures that stand in channels stay there."
 )
+TAKEN_DOWN = "Those who run this bot took it down, so nobody can draw with it for now. You can delete it. They say:"
 WHO_MAY_DRAW = "Who may draw with {}, in any server and in direct messages? Choose nobody to end it."
 SHARED_WITH_PEOPLE = "{} may draw with {} from now on: `/models` shows it to them."
 SHARED_WITH_NOBODY = "Nobody may draw with {} by name any more."
@@ -363,6 +367,11 @@ def estimated(estimate: Estimate, price_per_hour: float = 0, currency: str = "")
     return f"{first} first: all in all about {duration(estimate.seconds)}, {gpu} of them for yours.{guess}"
 
 
+def _said(who: str, words: str) -> str:
+    """Add what an operator or a moderator wrote, made harmless."""
+    return f"\n{who}:\n> {plain(words)}" if words.strip() else ""
+
+
 def _invalid_option(error: InvalidOption) -> str:
     least, most = usual_rates(error.base)
     *smaller, largest = map(str, training_sides(error.base))
@@ -407,6 +416,10 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     ),
     ModelNotReady: lambda error: (
         f"{bold(error.name)} is not ready: it is still training, or its training failed. `/models` tells which."
+    ),
+    ModelTakenDown: lambda error: (
+        f"{bold(error.name)} was taken down by those who run this bot, so nobody can draw with it for now. `/models` "
+        "tells its owner why."
     ),
     NotForYou: lambda error: f"That is between <@{error.owner_id}> and <@{error.heir_id}>.",
     NotYourModel: lambda error: f"That is <@{error.owner_id}>'s model, so only they can do this.",
@@ -467,6 +480,18 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     ),
     QuotaUsedUp: _used_up,
     NotAManager: lambda _: "That is for those who may manage this server.",
+    NotAnOperator: lambda _: (
+        "That is for those who run this bot. Its settings name them: `OPERATORS`, with the ids of their accounts."
+    ),
+    Paused: lambda error: (
+        "I take in nothing new right now; what you asked for before goes on. Please try again later."
+        + _said("Those who run this bot say", error.words)
+    ),
+    Blocked: lambda error: (
+        f"You cannot use me {'any more' if error.everywhere else 'in this server any more'}. You can still see and "
+        "delete what is yours: `/models`, `/jobs` and `/settings` are open to you."
+        + _said("The reason that was given", error.words)
+    ),
     NotYourPicture: lambda error: (
         f"<@{error.owner_id}> asked for that picture, so only they or a moderator can delete it."
     ),

@@ -12,6 +12,7 @@ from bot.intake import TakenIn, take_in
 from bot.room import check_room
 from bot.services import Services
 from bot.subject_kinds import guess_kind, names_a_child
+from storage.admission import check_admitted
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
 from storage.errors import NameProblem, TrainingActive, UserError
 from storage.faults import reach
@@ -85,14 +86,18 @@ def check_wish(
     )
 
 
-async def check_may_begin(session: AsyncSession, services: Services, owner_id: int, wish: Wish) -> None:
-    """Raises NameTaken, TrainingActive, QuotaUsedUp: what accepting would, before the person goes to any trouble."""
-    await check_name_free(session, owner_id, wish.name)
-    for job in await active_jobs(session, owner_id):
+async def check_may_begin(session: AsyncSession, services: Services, asker: Asker, wish: Wish) -> None:
+    """Raise what accepting would, before the person goes to any trouble.
+
+    Raises Blocked, Paused, NameTaken, TrainingActive, QuotaUsedUp.
+    """
+    await check_admitted(session, asker.id, asker.guild_id)
+    await check_name_free(session, asker.id, wish.name)
+    for job in await active_jobs(session, asker.id):
         if job.kind is JobKind.TRAIN:
             raise TrainingActive(job.id)
     per_day = services.settings.max_trainings_per_day
-    await check_quota(session, owner_id, JobKind.TRAIN, 1, per_day, services.clock())
+    await check_quota(session, asker.id, JobKind.TRAIN, 1, per_day, services.clock())
 
 
 async def agreed_already(session: AsyncSession, services: Services, owner_id: int) -> bool:

@@ -15,12 +15,18 @@ DreambotError
 │   ├── LookNotFound       no such look here
 │   ├── TooManyLooks       a server has as many looks of its own as it may
 │   ├── QuotaUsedUp        the person has had what anybody may have in a day
+│   ├── ModelTakenDown     those who run the bot withdrew the model
+│   ├── Paused             nothing new is taken in
+│   ├── Blocked            from this person nothing is taken in
+│   ├── WrongChannel       the server has other channels for this
+│   ├── ReportSettled      somebody has decided about the report before
 │   └── NoRoom             the disk is nearly full
 ├── DatabaseInUse          another bot runs on this database
 ├── InvalidBlobKey         a key that no part of the project makes
 └── BlobMissing            no blob under this key
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -62,6 +68,10 @@ class ModelNotReady(UserError):
     def __init__(self, name: str) -> None:
         super().__init__("the model is not ready")
         self.name = name
+
+
+class ModelTakenDown(ModelNotReady):
+    """By those who run the bot."""
 
 
 class NotYourJob(UserError):
@@ -114,6 +124,34 @@ class QuotaUsedUp(UserError):
     def __init__(self, kind: JobKind, limit: int, left: int, free_at: datetime | None) -> None:
         super().__init__(f"{left} of {limit} left")
         self.kind, self.limit, self.left, self.free_at = kind, limit, left, free_at
+
+
+class Paused(UserError):
+    """`words` are the operator's own, and may be empty."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__("paused")
+        self.words = words
+
+
+class Blocked(UserError):
+    """`words` say why, and may be empty."""
+
+    def __init__(self, words: str, *, everywhere: bool) -> None:
+        super().__init__("blocked")
+        self.words, self.everywhere = words, everywhere
+
+
+class WrongChannel(UserError):
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__("not in this channel")
+        self.channels = channels
+
+
+class ReportSettled(UserError):
+    def __init__(self, by_id: int, verdict: str) -> None:
+        super().__init__(f"settled as {verdict}")
+        self.by_id, self.verdict = by_id, verdict
 
 
 class DatabaseInUse(DreambotError):

@@ -98,7 +98,11 @@ async def _end(session: AsyncSession, job: Job, event: Done | Failed | Cancelled
 
 async def _finish(session: AsyncSession, job: Job, event: Done, at: datetime) -> None:
     model = None if job.model_id is None else await session.get(Model, job.model_id, with_for_update=True)
-    if model is not None and model.deleted_at is not None:  # its owner changed their mind: nothing of it may appear
+    if model is not None and (model.deleted_at is not None or model.status is ModelStatus.TAKEN_DOWN):
+        # its owner changed their mind, or an operator took it down: nothing of it may appear
+        await end_job(session, job, JobState.CANCELLED, at)
+        return
+    if job.request.get("prompt") == STRUCK:  # whoever asked for it has deleted all that is theirs
         await end_job(session, job, JobState.CANCELLED, at)
         return
     job.seconds = event.seconds

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.admission import check_admitted
 from storage.companions import lead_of, members
 from storage.contract import (
     Adapter,
@@ -27,7 +28,7 @@ from storage.events import apply_event
 from storage.faults import reach
 from storage.identifiers import choose_identifier
 from storage.leftovers import strike_prompt
-from storage.models import find_model, free_name
+from storage.models import check_up, find_model, free_name
 from storage.names import name_key, validate_name
 from storage.outcomes import fail_job, next_release, retry_job, stop_job
 from storage.people import ensure_owner
@@ -150,7 +151,7 @@ class NewImagining:
 async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int = NO_LIMIT) -> Job:
     """Promise a training: model, photos, job, charge, card and outbox row. The same interaction twice is the same job.
 
-    Raises `InvalidName`, `NameTaken`, `TrainingActive`, `QuotaUsedUp`.
+    Raises `Blocked`, `Paused`, `InvalidName`, `NameTaken`, `TrainingActive`, `QuotaUsedUp`.
     """
     name = validate_name(new.name)
     await ensure_owner(session, new.owner_id, at)
@@ -158,6 +159,7 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime,
         return known
     for active in await active_jobs(session, new.owner_id):
         if active.kind is JobKind.TRAIN:
+    await check_admitted(session, new.owner_id, new.guild_id)
             raise TrainingActive(active.id)
     await check_quota(session, new.owner_id, JobKind.TRAIN, 1, per_day, at)
     await free_name(session, new.owner_id, name, at)
@@ -215,14 +217,15 @@ async def accept_imagining(
 ) -> Job:
     """Promise pictures: job, charge, card and outbox row. The same interaction twice is the same job.
 
-    `limit` counts jobs at a time, `per_day` pictures. Raises `ModelNotFound`, `ModelNotReady`, `TooManyJobs`,
-    `QuotaUsedUp`.
+    `limit` counts jobs at a time, `per_day` pictures. Raises `Blocked`, `Paused`, `ModelNotFound`, `ModelNotReady`,
+    `TooManyJobs`, `QuotaUsedUp`.
     """
     await ensure_owner(session, new.owner_id, at)
     if (known := await job_of_interaction(session, new.interaction_id)) is not None:
         return known
     await check_may_draw(session, new.owner_id, new.count, at, limit, per_day)
     job = await new_imagining(session, new, at)
+    await check_admitted(session, new.owner_id, new.guild_id)
     add_card(session, job, at, new.webhook_token)
     return job
 
@@ -376,6 +379,7 @@ async def _adapter(session: AsyncSession, new: NewImagining, model_id: str) -> A
     if model.status is not ModelStatus.READY or model.adapter_key is None or model.adapter_digest is None:
         raise ModelNotReady(model.name)
     return Adapter(model=model.id, key=model.adapter_key, digest=model.adapter_digest)
+    check_up(model)
 
 
 async def _add_job(session: AsyncSession, job: Job, at: datetime) -> None:

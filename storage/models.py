@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.companions import forget_words
 from storage.contract import JobKind
 from storage.deliveries import touch_card
-from storage.errors import ModelNotFound, ModelNotReady, NameTaken
+from storage.errors import ModelNotFound, ModelNotReady, ModelTakenDown, NameTaken
 from storage.leftovers import strike_prompt
 from storage.names import name_key, validate_name
 from storage.outcomes import stop_job
@@ -20,6 +20,7 @@ from storage.variants import delete_variants
 
 __all__ = [
     "check_name_free",
+    "check_up",
     "cover_key",
     "delete_model",
     "draws_with",
@@ -114,6 +115,12 @@ async def find_own_model(session: AsyncSession, model_id: str, owner_id: int) ->
     if model is None:
         raise ModelNotFound
     return model
+
+
+def check_up(model: Model) -> None:
+    """Raises `ModelTakenDown`."""
+    if model.status is ModelStatus.TAKEN_DOWN:
+        raise ModelTakenDown(model.name)
 
 
 async def model_of(session: AsyncSession, job: Job) -> Model | None:

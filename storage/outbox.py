@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from storage.admission import holds_back
 from storage.contract import JobKind
 from storage.outcomes import end_job
 from storage.schema import Job, JobState, OutboxEntry
@@ -31,9 +32,13 @@ class Release:
 async def next_releases(session: AsyncSession, windows: Mapping[JobKind, int]) -> Sequence[Release]:
     """Return what to send now: of each queue as much as its window still holds, by turns between people.
 
+    Nothing, while an operator holds back what waits.
+
     The jobs that a person already has in Redis count as turns they have had, so that the first job of one stands before
     the fifth of another however long either has waited.
     """
+    if await holds_back(session):
+        return []
     releases: list[Release] = []
     queues = select(OutboxEntry.queue, Job.kind).join(Job, Job.id == OutboxEntry.job_id).where(*_unsent()).distinct()
     for queue, kind in (await session.execute(queues)).all():
@@ -72,6 +77,13 @@ async def jobs_to_cancel(session: AsyncSession) -> Sequence[Job]:
     """Return the jobs that somebody wants to stop and that Redis has."""
     wanted = Job.state.in_((JobState.QUEUED, JobState.RUNNING)), Job.cancel_requested_at.is_not(None)
     return (await session.scalars(select(Job).where(*wanted))).all()
+
+
+async def jobs_to_hold_back(session: AsyncSession) -> Sequence[Job]:
+    """Return the jobs that Redis has and no worker, while an operator holds back what waits."""
+    if not await holds_back(session):
+        return []
+    return (await session.scalars(select(Job).where(Job.state == JobState.QUEUED))).all()
 
 
 async def jobs_in_redis(session: AsyncSession) -> Sequence[Job]:

@@ -77,6 +77,8 @@ class ModelStatus(StrEnum):
     TRAINING = "training"
     READY = "ready"
     FAILED = "failed"
+    TAKEN_DOWN = "taken down"
+    """By those who run the bot; `Takedown` says why."""
 
 
 class DeliveryKind(StrEnum):
@@ -342,6 +344,71 @@ class Report(Base):
     reason: Mapped[str] = mapped_column(String(32))
     note: Mapped[str] = mapped_column(String(500))
     at: Mapped[datetime] = mapped_column(index=True)
+    verdict: Mapped[str | None] = mapped_column(String(32), default=None)
+    """What an operator decided; until then the report is open."""
+    settled_by: Mapped[int | None] = mapped_column(default=None)
+    settled_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class Pause(Base):
+    """That nothing new is taken in. There is one row while it is so, and none otherwise."""
+
+    __tablename__ = "pauses"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    words: Mapped[str] = mapped_column(String(300))
+    """The operator's own, for people to read; may be empty."""
+    drains: Mapped[bool]
+    """What waits is held back as well."""
+    operator_id: Mapped[int]
+    at: Mapped[datetime]
+
+
+class Block(Base):
+    """That a person may make nothing, in a server or anywhere."""
+
+    __tablename__ = "blocks"
+
+    person_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    guild_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """0 stands for everywhere."""
+    words: Mapped[str] = mapped_column(String(300))
+    """Why, for the person to read; may be empty."""
+    by_id: Mapped[int]
+    at: Mapped[datetime]
+
+
+class Takedown(Base):
+    """Why nobody may use a model, and who decided it."""
+
+    __tablename__ = "takedowns"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    words: Mapped[str] = mapped_column(String(300))
+    """For its owner to read."""
+    operator_id: Mapped[int]
+    at: Mapped[datetime]
+
+
+class Limit(Base):
+    """How much each member of a server, or of one of its roles, may ask for in a day."""
+
+    __tablename__ = "limits"
+
+    guild_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    role_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """0 stands for everybody in the server."""
+    kind: Mapped[JobKind] = mapped_column(primary_key=True)
+    per_day: Mapped[int]
+
+
+class OpenChannel(Base):
+    """A channel where the bot may be used. A server that names none lets it be used everywhere."""
+
+    __tablename__ = "open_channels"
+
+    guild_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    channel_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
 class Charge(Base):

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.admission import check_admitted
 from storage.companions import members
 from storage.jobs import (
     MAX_WAITING_IMAGININGS,
@@ -39,6 +40,7 @@ async def accept_set(
     await ensure_owner(session, first.owner_id, at)
     if (known := await job_of_interaction(session, first.interaction_id)) is not None:
         return known
+    await check_admitted(session, first.owner_id, first.guild_id)
     await check_may_draw(session, first.owner_id, sum(new.count for new in asked), at, limit, per_day)
     jobs = [await new_imagining(session, new, at, companion=new is not first) for new in asked]
     lead = jobs[0]

@@ -117,7 +117,7 @@ async def train(
         options,
     )
     async with services.database.read() as session:
-        await check_may_begin(session, services, interaction.user.id, wish)
+        await check_may_begin(session, services, _asker(interaction), wish)
         agreed = await agreed_already(session, services, interaction.user.id)
     slots = (photo1, photo2, photo3, photo4, photo5, photo6, photo7, photo8, photo9, photo10)
     photos = [photo for photo in slots if photo is not None]

@@ -16,6 +16,7 @@ from bot.text import bold
 from bot.uploads import FILE_BYTES
 from storage.contract import variant_name
 from storage.errors import ModelNotReady
+from storage.models import check_up
 from storage.schema import Model
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class DownloadButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>
         services = interaction.client.services
         async with services.database.write() as session:
             model = await own_model(session, self.model_id, interaction.user.id)
+        check_up(model)
         if model.download_key is None:
             raise ModelNotReady(model.name)
         await interaction.response.defer(ephemeral=True, thinking=True)

@@ -26,6 +26,7 @@ STATUSES = {
     ModelStatus.TRAINING: "training",
     ModelStatus.READY: "ready",
     ModelStatus.FAILED: "training failed",
+    ModelStatus.TAKEN_DOWN: "taken down",
 }
 
 

@@ -11,7 +11,7 @@ import discord
 from discord import ui
 
 from bot.result_text import variant_used, verdict
-from bot.text import NO_MODELS, SCOPES, WHAT_GOES, bold, cut, plain
+from bot.text import NO_MODELS, SCOPES, TAKEN_DOWN, WHAT_GOES, bold, cut, plain
 from bot.uploads import MAX_FILES
 from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
@@ -51,6 +51,8 @@ class Shown:
     """How often it was drawn with, and by how many people."""
     people: int = 0
     """How many it is shared with by name."""
+    taken_down: str | None = None
+    """Why those who run the bot took it down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,8 @@ def render_model(shown: Shown, place: Place, guild_id: int | None, *, may_publis
     if model.status is ModelStatus.READY:
         words += f"\n{said}" if (said := verdict(model)) else ""
         words += f'\nDraw it anywhere: `/imagine prompt:"{model.name} on the moon"`'
+    if shown.taken_down is not None:
+        words += f"\n{TAKEN_DOWN}\n> {plain(shown.taken_down)}"
     if model.variant is not Variant.BEST:
         words += f"\n{variant_used(model.variant, model.name)}"
     if history := _history(shown):

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 import discord
 from discord import ui
 
+from bot.admin_text import standing_of_pause
 from bot.text import KINDS_OF_JOBS, NO_WORKERS, WORKER_STARTS, WORKERS_UNKNOWN, plain
+from storage.schema import Pause
 from storage.standing import Standing
 from storage.worker_status import EngineStatus, WorkerStatus
 
@@ -13,11 +15,15 @@ MOST_WORKERS = 15
 MOST_QUEUES = 5
 
 
-def render(jobs: Sequence[Standing], workers: Sequence[WorkerStatus] | None) -> ui.LayoutView:
+def render(
+    jobs: Sequence[Standing], workers: Sequence[WorkerStatus] | None, pause: Pause | None = None
+) -> ui.LayoutView:
     """`workers` is None where Redis cannot be asked."""
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
     lines = [f"{KINDS_OF_JOBS[each.kind]}: {each.under_way} under way, {each.waiting} waiting" for each in jobs]
     card.add_item(ui.TextDisplay("\n".join(["### How it stands", *lines])))
+    if pause is not None:
+        card.add_item(ui.TextDisplay(standing_of_pause(pause)))
     card.add_item(ui.Separator())
     if not workers:
         card.add_item(ui.TextDisplay(WORKERS_UNKNOWN if workers is None else NO_WORKERS))

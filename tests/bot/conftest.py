@@ -6,7 +6,7 @@ event. Tests of the queue itself use a real server.
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -203,6 +203,23 @@ async def world(env: simcord.Env, services: Services) -> World:
         ada=people[0],
         ben=people[1],
     )
+
+
+@pytest.fixture
+def manager(world: World) -> MemberActor:
+    """Whoever manages the server."""
+    role = world.guild.create_role("Managers", permissions=discord.Permissions(manage_guild=True))
+    return world.guild.add_member(world.env.create_user("mo"), roles=[role])
+
+
+@pytest.fixture
+def operator(world: World) -> MemberActor:
+    """Whoever runs the bot, and manages the server as well: else Discord would not show them `/admin`."""
+    role = world.guild.create_role("Staff", permissions=discord.Permissions(manage_guild=True))
+    person = world.guild.add_member(world.env.create_user("opal"), roles=[role])
+    settings = world.services.settings.model_copy(update={"operators": f"7, {person.id}"})
+    world.services = world.bot.services = replace(world.services, settings=settings)
+    return person
 
 
 Restart = Callable[[], Awaitable[None]]

@@ -1,6 +1,5 @@
 """`/admin`: for whoever manages the server, and for nobody else."""
 
-import discord
 import pytest
 from simcord.actors import MemberActor
 
@@ -27,12 +26,6 @@ ENGINE = EngineStatus(
 
 def worker(engine: EngineStatus | None) -> WorkerStatus:
     return WorkerStatus(worker="green-1f2e", base="demo", train_jobs=4, imagine_jobs=7, engine=engine)
-
-
-@pytest.fixture
-def manager(world: World) -> MemberActor:
-    role = world.guild.create_role("Managers", permissions=discord.Permissions(manage_guild=True))
-    return world.guild.add_member(world.env.create_user("mo"), roles=[role])
 
 
 async def test_it_shows_what_waits_and_how_workers_stand(world: World, manager: MemberActor) -> None:

@@ -1,0 +1,34 @@
+"""Take a model out of everybody's use, stop what draws with it, and tell its owner why."""
+
+import logging
+
+import discord
+
+from bot.admin_text import taken_down_notice
+from bot.services import Services
+from storage.schema import Model
+from storage.takedowns import take_down
+
+log = logging.getLogger(__name__)
+
+
+async def withdraw_model(
+    client: discord.Client, services: Services, model_id: str, operator_id: int, words: str
+) -> tuple[Model, bool]:
+    """Return the model, and whether its owner could be told directly. Raises `ModelNotFound`."""
+    async with services.database.write() as session:
+        model, jobs = await take_down(session, model_id, operator_id, words, services.clock())
+    for job in jobs:
+        await services.queue.stop(job)
+    services.wake_delivery()
+    return model, await _tell_owner(client, model, words)
+
+
+async def _tell_owner(client: discord.Client, model: Model, words: str) -> bool:
+    try:
+        person = await client.fetch_user(model.owner_id)
+        await person.send(taken_down_notice(model.name, words))
+    except discord.HTTPException as error:
+        log.info("model %s: its owner could not be told, HTTP %s", model.id, error.status)
+        return False
+    return True
