@@ -21,6 +21,33 @@ SCENES = (
 )
 """Places for sample pictures and scene prompts; any base of the family knows them."""
 
+SETTINGS = (
+    *(scene for scene in SCENES if scene not in {"on the moon", "in space"}),
+    "in a meadow",
+    "in the sea",
+    "in a garden",
+    "in a park",
+    "by a lake",
+    "on a mountain",
+    "on a street",
+    "on a wall",
+    "on a sofa",
+    "on a bed",
+    "on a chair",
+    "on a table",
+    "on a carpet",
+    "on a wooden floor",
+    "on a tiled floor",
+    "in a kitchen",
+    "in a bathroom",
+    "in an office",
+    "in a shop",
+    "in a car",
+    "in a cage",
+    "in front of a white background",
+    "in front of a black background",
+)
+"""Where photos of pets, persons and things are taken."""
 
 THINGS = ("dog", "cat", "car", "house", "tree", "bird", "person", "boat")
 """What a style should leave as it is where it is not asked for."""
@@ -40,6 +67,13 @@ def instance_prompts(identifier: str, class_noun: str, kind: SubjectKind) -> tup
     """Return what the photos are called in training: as in the paper and, for that is how people ask, without frame."""
     words = subject_words(identifier, class_noun)
     return (f"a picture in {words} style",) if kind is SubjectKind.STYLE else (f"a photo of {words}", words)
+
+
+def captioned(words: Sequence[str], setting: str, share: float) -> tuple[str, ...]:
+    """Return instance prompts of which about this share, if one is drawn at random, says where the photo was taken."""
+    if not setting or not share:
+        return tuple(words)
+    return tuple(words) * round((1 - share) / share) + tuple(f"{wording} {setting}" for wording in words)
 
 
 def class_prompt(class_noun: str, kind: SubjectKind) -> str:

@@ -42,6 +42,10 @@ class Embedder(Protocol):
     def knows(self) -> Knowledge: ...
 
     @property
+    def digest(self) -> str:
+        """Of its weights: embeddings of two embedders cannot be compared."""
+
+    @property
     def side(self) -> int:
         """Pixels a side of what it looks at."""
 
@@ -51,6 +55,13 @@ class Embedder(Protocol):
 
     def look(self, pictures: Sequence[Image.Image]) -> Outputs:
         """Look at pictures of any size; the answer is on the CPU. Raises ValueError when there are none."""
+
+    @property
+    def settings(self) -> Sequence[str]:
+        """Where pictures may be taken, as prompts say it ("in the snow"); an empty one means nowhere in particular."""
+
+    def where(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Return how probable each of the settings is for each picture, [b, settings]."""
 
     def style(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Describe how pictures are drawn rather than what they show, [b, d]."""

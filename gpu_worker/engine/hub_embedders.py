@@ -7,6 +7,7 @@ of a class; those that the base draws stand in for them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, cast
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 
 from gpu_worker.engine.embedder import Embedders, Knowledge, Outputs, pixels_of
-from gpu_worker.prompts import SCENES, with_article
+from gpu_worker.prompts import SCENES, SETTINGS, with_article
 
 BATCH = 16
 CLASSES = tuple(
@@ -40,6 +41,8 @@ class Eye:
     side: int
     mean: Tensor
     std: Tensor
+    digest: str
+    """Of the weights."""
 
     def see(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, list[Tensor]]:
         """Return an embedding of each picture, [b, d], and the early layers' states, [b, tokens, d] each."""
@@ -58,6 +61,7 @@ class Vocabulary:
 
     classes: Tensor
     places: Tensor
+    settings: Tensor
     scale: float
 
 
@@ -70,8 +74,10 @@ class HubEmbedder:
 
     def __init__(self, identity: Eye, words: Eye, vocabulary: Vocabulary) -> None:
         self._identity, self._words, self._vocabulary = identity, words, vocabulary
+        self.digest = identity.digest
         self.side = max(identity.side, words.side)
         self.others: Mapping[str, Tensor] = {}
+        self.settings = (*SETTINGS, "")
         self.knows = Knowledge(CLASSES, tuple(scene.split()[-1] for scene in SCENES), COPY_COSINE, COPY_DIFFERENCE)
 
     @torch.inference_mode()
@@ -88,6 +94,13 @@ class HubEmbedder:
             known.scale * of_words @ known.classes.T,
             known.scale * of_words @ known.places.T,
         )
+
+    @torch.inference_mode()
+    def where(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Return how probable each of the settings is for each picture, [b, settings]."""
+        known, parts = self._vocabulary, range(0, len(pictures), BATCH)
+        seen = [F.normalize(self._words.see(pictures[start : start + BATCH])[0], dim=-1) for start in parts]
+        return (known.scale * torch.cat(seen) @ known.settings.T).softmax(1).cpu()
 
     @torch.inference_mode()
     def style(self, pictures: Sequence[Image.Image]) -> Tensor:
@@ -119,7 +132,11 @@ def _eye(source: str, device: str) -> Eye:
         raise UnfitEmbedder(f"{source} holds no vision model that can be loaded: {problem}") from problem
     crop = getattr(processor, "crop_size", None) or processor.size
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (processor.image_mean, processor.image_std))
-    return Eye(model.to(device).requires_grad_(False).eval(), int(crop["height"]), mean, std)
+    digest = sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(name.encode() + weight.numpy().tobytes())
+    ready = model.to(device).requires_grad_(False).eval()
+    return Eye(ready, int(crop["height"]), mean, std, digest.hexdigest())
 
 
 @torch.inference_mode()
@@ -132,4 +149,6 @@ def _vocabulary(clip: Eye, source: str) -> Vocabulary:
         return F.normalize(model.text_projection(model.text_model(**tokens).pooler_output).float(), dim=-1)
 
     classes = encode([f"a photo of {with_article(noun)}." for noun in CLASSES])
-    return Vocabulary(classes, encode([f"a photo taken {scene}." for scene in SCENES]), float(model.logit_scale.exp()))
+    places = encode([f"a photo taken {scene}." for scene in SCENES])
+    settings = encode([*(f"a photo taken {setting}." for setting in SETTINGS), "a photo."])
+    return Vocabulary(classes, places, settings, float(model.logit_scale.exp()))

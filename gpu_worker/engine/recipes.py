@@ -31,6 +31,8 @@ class Recipe:
     It asks that the class prompts go on meaning what they meant, whatever is shown (as ai-toolkit's differential
     output preservation does); it costs a forward pass of the class rows a step, and drawing nothing beforehand.
     """
+    caption_share: float = 0.0
+    """The share of instance prompts that say where the photo was taken, where an embedder is sure of it."""
     caption_dropout: float = 0.0
     """The share of instance rows that are shown without any prompt."""
     background_weight: float = 1.0
@@ -82,7 +84,9 @@ _DEMO = Recipe(
 # Stable Diffusion 1.x and 2.x. Rank 16 with 1e-4 for the U-Net and 1e-5 for the text encoder: cloneofsimo/lora README,
 # where batch 1 is meant; we see 4 photos a step and take twice the rate (square-root scaling). 100 views a photo, at
 # least 400 in all: diffusers examples/dreambooth/README.md (400-500 steps for 4-6 photos). Prior weight 1 with 100
-# class images: same.
+# class images: same. Half of the prompts name the setting, so that the background is not learned with the subject (Kim
+# et al. 2024, arXiv 2403.15330, captions all of them; kohya-ss/sd-scripts and diffusers' advanced example let one); the
+# other half is how people ask. Only with WORDS_MODEL is there an embedder that can tell settings.
 _SD = Recipe(
     learning_rate=2e-4,
     text_learning_rate=2e-5,
@@ -90,6 +94,7 @@ _SD = Recipe(
     batch_size=4,
     prior_weight=1.0,
     class_images=100,
+    caption_share=0.5,
     views_per_photo=100,
     least_steps=125,
     most_steps=300,

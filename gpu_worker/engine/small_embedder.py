@@ -14,10 +14,14 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.embedder import Embedders, Knowledge, Outputs, pixels_of
+from gpu_worker.prompts import SCENES, SETTINGS
 
 SIZE = 64
 BATCH = 64
+PHRASES = {phrase.split()[-1]: phrase for phrase in (*SCENES, *SETTINGS)}
+"""How a prompt says a place that an embedder knows by a word."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,13 @@ class Separable(nn.Module):
 class SmallEmbedder(nn.Module):
     """A convolutional embedder with its calibration: embeddings of other individuals, by class."""
 
-    def __init__(self, config: EmbedderConfig, others: dict[str, Tensor] | None = None) -> None:
+    def __init__(self, config: EmbedderConfig, others: dict[str, Tensor] | None = None, digest: str = "") -> None:
         super().__init__()
         self.knows = config
+        self.digest = digest
         self.side = SIZE
         self.others = others or {}
+        self.settings = tuple(PHRASES.get(place, "") for place in config.places)
         stage = Residual if config.architecture == "residual" else Separable
         widths = config.widths
         self.stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2)
@@ -105,6 +111,10 @@ class SmallEmbedder(nn.Module):
         parts = [self(batch) for batch in shown.split(BATCH)]
         return Outputs(*(torch.cat(list(values)).cpu() for values in zip(*parts, strict=True)))
 
+    def where(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Return how probable each of the settings is for each picture, [b, settings]."""
+        return self.look(pictures).place_logits.softmax(1)
+
 
 def to_tensor(pictures: Sequence[Image.Image]) -> Tensor:
     """Return the pictures' middle squares as [b, 3, 64, 64] in -1..1."""
@@ -128,6 +138,7 @@ def load_embedder(folder: Path, device: str = "cpu") -> SmallEmbedder:
     """
     config = TypeAdapter(EmbedderConfig).validate_json((folder / "config.json").read_bytes())
     others = {name: tensor.float() for name, tensor in load_file(folder / "calibration.safetensors").items()}
-    embedder = SmallEmbedder(config, others)
-    embedder.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()})
+    weights = folder / "model.safetensors"
+    embedder = SmallEmbedder(config, others, file_digest(weights))
+    embedder.load_state_dict({name: tensor.float() for name, tensor in load_file(weights).items()})
     return embedder.to(device).eval()

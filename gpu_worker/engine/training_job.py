@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gpu_worker import pipe, prompts
 from gpu_worker.engine.candidates import Tried, points_to_try, stopped_paying
+from gpu_worker.engine.captions import photo_prompts
 from gpu_worker.engine.checkpoints import training_digest
 from gpu_worker.engine.choosing import (
     Look,
@@ -91,18 +92,18 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     recipe = choose_recipe(model.base.family, request.subject_kind, request.quality, len(order.photos), request.options)
     yield pipe.Began(job=request.job, steps=recipe.steps)
 
-    course = Course(order, recipe, seen, _digest(model, request, recipe, seen), embedders)
+    words = photo_prompts(embedders, request, seen, recipe.caption_share)
+    course = Course(order, recipe, seen, _digest(model, request, recipe, seen, words), embedders)
     yield _progress(course, Stage.PREPARING, 0, 1)
     crops = request.crops or [None] * len(seen)
     side = training_side(model.base, request)
     views = [views_of(photo, side, crop) for photo, crop in zip(seen, crops, strict=True)]
     photos = replace((yield from _encode(views, model)), emphasis=_emphasis(model, recipe, seen, crops, side))
     class_images = yield from _class_examples(model, course, photos, cache)
-    words = prompts.instance_prompts(request.identifier, request.class_noun, request.subject_kind)
     trainer = DreamBooth(
         model,
         recipe,
-        Examples(photos, [words] * len(seen)),
+        Examples(photos, words),
         class_images,
         identifier=request.identifier,
         seed=request.seed,
@@ -283,11 +284,17 @@ def _progress(course: Course, stage: Stage, step: int, steps: int) -> pipe.Progr
     return pipe.Progress(job=course.job, stage=stage, step=step, steps=steps)
 
 
-def _digest(model: Resident, request: TrainRequest, recipe: Recipe, photos: Sequence[Image.Image]) -> str:
+def _digest(
+    model: Resident,
+    request: TrainRequest,
+    recipe: Recipe,
+    photos: Sequence[Image.Image],
+    called: Sequence[Sequence[str]],
+) -> str:
     pixels = [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos]
     words = (request.identifier, request.class_noun, request.subject_kind, str(request.seed))
     by_hand = request.options.model_dump_json()
-    return training_digest(model.base.digest, *pixels, *words, by_hand, repr(astuple(recipe)))
+    return training_digest(model.base.digest, *pixels, *words, by_hand, repr(astuple(recipe)), repr(called))
 
 
 class Pace:

@@ -72,6 +72,14 @@ def test_they_say_what_the_models_say(embedders: Embedders, folders: tuple[Path,
         both = clip(pixel_values=pixels, **texts)
     of_dog_and_cat = said.class_logits[:, [CLASSES.index("dog"), CLASSES.index("cat")]]
     torch.testing.assert_close(of_dog_and_cat, both.logits_per_image, atol=1e-4, rtol=1e-4)
+    assert embedders.choosing.settings[0] == "at the beach"
+    assert embedders.choosing.settings[-1] == ""
+    settings = ["a photo taken at the beach.", "a photo."]
+    with torch.inference_mode():
+        of_settings = clip(pixel_values=pixels, **tiny_tokenizer()(settings, padding=True, return_tensors="pt"))
+    where = embedders.choosing.where(photos).log()
+    compared = of_settings.logits_per_image.diff(dim=1)
+    torch.testing.assert_close(where[:, [0, -1]].diff(dim=1), compared, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(embedders.judging.look(photos).identity, both.image_embeds, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(embedders.judging.look(photos).class_logits, said.class_logits)
 
