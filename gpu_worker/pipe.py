@@ -137,6 +137,8 @@ class PictureFile(Frame):
     seed: int
     width: int
     height: int
+    score: float | None = None
+    """How alike it is to its subject's photos, where that was asked for and can be told."""
 
 
 class Publication(Frame):

@@ -189,7 +189,7 @@ async def _store_pictures(blobs: Blobs, keys: list[BlobKey], files: tuple[Pictur
         await blobs.put_file(key, file.path)
         reach("picture.stored")
     return tuple(
-        Picture(key=key, seed=file.seed, width=file.width, height=file.height)
+        Picture(key=key, seed=file.seed, width=file.width, height=file.height, score=file.score)
         for key, file in zip(keys, files, strict=True)
     )
 

@@ -225,6 +225,8 @@ class ImagineRequest(Message):
     height: int | None = Field(default=None, ge=64, le=2048, multiple_of=8)
     lossless: bool = False
     """As PNG, whatever the size."""
+    scored: bool = False
+    """Each picture is to be scored by the photos that its model was trained on."""
 
     @model_validator(mode="after")
     def _subjects_stand_in_for_the_adapter(self) -> Self:
@@ -242,7 +244,7 @@ class ImagineRequest(Message):
     def _as_older_workers_know_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is newer than version 1's first form and not made use of: older workers refuse the field."""
         fields: dict[str, Any] = write(self)
-        newer = {"subjects", "source", "lossless"}
+        newer = {"subjects", "source", "lossless", "scored"}
         return {name: value for name, value in fields.items() if value or name not in newer}
 
 
@@ -318,6 +320,14 @@ class Picture(Part):
     seed: Seed
     width: int = Field(ge=1)
     height: int = Field(ge=1)
+    score: float | None = Field(default=None, allow_inf_nan=False)
+    """How alike it is to its subject's photos: 0 as another individual of the class, 1 as they are to each other."""
+
+    @model_serializer(mode="wrap")
+    def _as_older_bots_know_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a score that nobody asked for."""
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Findings(Part):

@@ -36,6 +36,26 @@ class SubjectScore:
         return sum(self.cosines) / len(self.cosines)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What an embedder makes of photos of a subject: enough to score pictures when the photos are gone."""
+
+    embedder: str
+    """Its digest: to any other embedder the numbers mean nothing."""
+    mean: tuple[float, ...]
+    """[dimensions]: its product with a picture's embedding is the picture's mean cosine to the photos."""
+    floor: float
+    ceiling: float
+
+    def score(self, cosine: float) -> float:
+        return (cosine - self.floor) / (self.ceiling - self.floor)
+
+    def cosines(self, embedder: Embedder, pictures: Sequence[Image.Image]) -> list[float]:
+        """Return each picture's mean cosine to the photos."""
+        cosines: list[float] = (embedder.look(pictures).identity @ torch.tensor(self.mean)).tolist()
+        return cosines
+
+
 def score_subject(
     embedder: Embedder,
     pictures: Sequence[Image.Image],
@@ -51,18 +71,26 @@ def score_subject(
         ValueError: there is no picture, or fewer than two photos, or nothing to hold them against, or the photos are no
             more alike to each other than to other individuals, so that the embedder cannot tell the subject.
     """
+    reference = refer(embedder, photos, class_name, plain)
+    cosines = reference.cosines(embedder, pictures)
+    score = reference.score(sum(cosines) / len(cosines))
+    return SubjectScore(score, reference.floor, reference.ceiling, tuple(cosines))
+
+
+def refer(
+    embedder: Embedder, photos: Sequence[Image.Image], class_name: str, plain: Sequence[Image.Image] = ()
+) -> Reference:
+    """Return what pictures of the subject are scored by. Raises ValueError as `score_subject` does."""
     if len(photos) < 2:
         msg = "a subject score needs at least two photos"
         raise ValueError(msg)
-    shown, known = embedder.look(pictures).identity, embedder.look(photos).identity
+    known = embedder.look(photos).identity
     floor = float((known @ _others(embedder, class_name, plain).T).mean())
     ceiling = _leave_one_out(known)
     if ceiling <= floor:
         msg = f"the photos are as alike to other individuals ({floor:.2f}) as to each other ({ceiling:.2f})"
         raise ValueError(msg)
-    cosines = (shown @ known.T).mean(1)
-    score = (float(cosines.mean()) - floor) / (ceiling - floor)
-    return SubjectScore(score, floor, ceiling, tuple(cosines.tolist()))
+    return Reference(embedder.digest, tuple(known.mean(0).tolist()), floor, ceiling)
 
 
 def score_style(

@@ -1,6 +1,7 @@
 """Adapters in the machine's memory, one copy away from a slot: the tier between the slots and the disk."""
 
 from collections import OrderedDict
+from dataclasses import replace
 
 import torch
 
@@ -29,7 +30,7 @@ class HostMemory:
     def keep(self, digest: str, adapter: AdapterFile) -> AdapterFile:
         """Keep an adapter that was checked against its digest, and return it as it is kept."""
         weights = {name: (self._here(down), self._here(up)) for name, (down, up) in adapter.weights.items()}
-        kept = self._kept[digest] = AdapterFile(adapter.header, weights)
+        kept = self._kept[digest] = replace(adapter, weights=weights)
         self.bytes += _bytes(kept)
         while self.bytes > self.most_bytes:
             self.bytes -= _bytes(self._kept.popitem(last=False)[1])

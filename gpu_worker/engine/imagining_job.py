@@ -1,7 +1,7 @@
 """One imagine job: what it asks for, its pictures in work, and the files that they become."""
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
@@ -66,12 +66,13 @@ class Imagining:
 
     def finish(self, encoders: Executor) -> None:
         """Decode what is drawn, and let it be written; the slots are free then."""
-        pixels = decode(self.model, self.rows)
+        pictures = [to_image(picture) for picture in decode(self.model, self.rows)]
         self.end()
         ending = ".png" if self.request.lossless else ending_for(self.sheet.shown)
-        for place, (row, picture) in enumerate(zip(self.rows, pixels, strict=True)):
-            path, drawn = self.order.folder / f"{place}{ending}", to_image(picture)
-            self.files.append(encoders.submit(_write, self.sheet, drawn, row.order.seed, path))
+        scores = self._scores(pictures)
+        for place, (row, drawn, score) in enumerate(zip(self.rows, pictures, scores, strict=True)):
+            path = self.order.folder / f"{place}{ending}"
+            self.files.append(encoders.submit(_write, self.sheet, drawn, row.order.seed, path, score))
 
     def report(self) -> pipe.ImaginingDone:
         """Return the last report, waiting for the files. Raises OSError when they could not be written."""
@@ -104,6 +105,12 @@ class Imagining:
         files = self.order.subjects or (None,) * len(self.request.subjects)
         return [(file, subject.adapter.digest) for file, subject in zip(files, self.request.subjects, strict=True)]
 
+    def _scores(self, pictures: Sequence[Image.Image]) -> list[float | None]:
+        """Return how alike each picture is to its subject's photos, where that is asked for and can be told."""
+        if not self.request.scored or self.request.adapter is None or self.order.adapter is None:
+            return [None] * len(pictures)
+        return self.model.likeness(self.order.adapter, self.request.adapter.digest, pictures)
+
     def _orders(self) -> list[PictureOrder]:
         request = self.request
         subjects = tuple(
@@ -123,8 +130,8 @@ class Imagining:
         ]
 
 
-def _write(sheet: Sheet, drawn: Image.Image, seed: int, path: Path) -> pipe.PictureFile:
+def _write(sheet: Sheet, drawn: Image.Image, seed: int, path: Path, score: float | None) -> pipe.PictureFile:
     shown = sheet.finish(drawn)
     save_picture(shown, path)
     reach("picture.saved")
-    return pipe.PictureFile(path=path, seed=seed, width=shown.width, height=shown.height)
+    return pipe.PictureFile(path=path, seed=seed, width=shown.width, height=shown.height, score=score)

@@ -12,6 +12,7 @@ from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, save_adapter
 from gpu_worker.engine.choosing import Score, likeness
 from gpu_worker.engine.course import Course
 from gpu_worker.engine.export import save_kohya
+from gpu_worker.engine.fidelity import Reference, refer
 from gpu_worker.engine.finalists import published
 from gpu_worker.engine.photos import to_image
 from gpu_worker.engine.provenance import save_picture
@@ -67,7 +68,7 @@ class Publisher:
             rank=course.recipe.rank,
             steps=step,
         )
-        file = AdapterFile(header, weights)
+        file = AdapterFile(header, weights, self._reference())
         adapter, download = (folder / f"{variant_name(stem, variant)}.safetensors" for stem in ("adapter", "download"))
         save_adapter(adapter, file)
         save_kohya(download, file, self._model.base, course.recipe, len(course.photos), request.seed)
@@ -84,6 +85,16 @@ class Publisher:
                 for place, (order, picture) in enumerate(zip(self._orders, pictures, strict=True))
             ),
         }
+
+    def _reference(self) -> Reference | None:
+        """Return what later pictures are chosen by, when the photos are gone; the embedder that judges stays out."""
+        course = self._course
+        if course.embedders is None or not aim_of(course.request).has_class:
+            return None
+        try:
+            return refer(course.embedders.choosing, course.photos, course.request.class_noun, self._plain)
+        except ValueError:  # it cannot tell the subject, as the log says of its scores
+            return None
 
     def _judge(self, pictures: Sequence[Image.Image]) -> float | None:
         if self._course.embedders is None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from gpu_worker.engine.adapters import AdapterFile, AdapterRefused, load_adapter
@@ -82,6 +83,16 @@ class Resident:
         slot = self.slot_of(path, digest)
         self._held[slot] += 1
         return slot
+
+    def likeness(self, path: Path, digest: str, pictures: Sequence[Image.Image]) -> list[float | None]:
+        """Score each picture by the photos that an adapter was trained on, as in `fidelity`; None where nothing tells.
+
+        Raises `AdapterRefused`.
+        """
+        reference = self._in_memory(path, digest).reference
+        if reference is None or self.embedders is None or self.embedders.choosing.digest != reference.embedder:
+            return [None] * len(pictures)
+        return [reference.score(cosine) for cosine in reference.cosines(self.embedders.choosing, pictures)]
 
     def let_go(self, slot: int) -> None:
         self._held[slot] -= 1

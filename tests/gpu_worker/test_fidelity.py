@@ -64,6 +64,17 @@ def test_an_unknown_class_is_held_against_all_others(embedder: Embedder) -> None
     assert unknown.ceiling == known.ceiling
 
 
+@pytest.mark.parametrize(("name", "class_name"), SUBJECTS.items())
+def test_a_reference_scores_without_the_photos_as_they_do(embedder: Embedder, name: str, class_name: str) -> None:
+    reference = fidelity.refer(embedder, photos(name, "train"), class_name)
+    cosines = reference.cosines(embedder, photos(name, "judge"))
+    score = fidelity.score_subject(embedder, photos(name, "judge"), photos(name, "train"), class_name)
+    assert [reference.score(cosine) for cosine in cosines] == pytest.approx(
+        [(cosine - score.floor) / (score.ceiling - score.floor) for cosine in score.cosines]
+    )
+    assert reference.embedder == embedder.digest != ""
+
+
 def test_a_score_needs_two_photos_and_a_picture(embedder: Embedder) -> None:
     with pytest.raises(ValueError, match="two photos"):
         fidelity.score_subject(embedder, photos("rex", "train"), photos("rex", "judge")[:1], "dog")

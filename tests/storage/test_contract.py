@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from storage.contract import REQUEST, Adapter, ImagineRequest, Source, Subject, Tool
+from storage.contract import REQUEST, Adapter, ImagineRequest, Picture, Source, Subject, Tool
 
 JOB, KEY = "0" * 32, "pictures/a/1/0.png"
 FIRST_FORM = {
@@ -27,11 +27,19 @@ def test_older_workers_understand_what_asks_for_nothing_newer() -> None:
     assert set(request(adapter=adapter()).model_dump(mode="json")) == FIRST_FORM
 
 
+def test_older_bots_understand_pictures_without_a_score() -> None:
+    drawn = Picture(key=KEY, seed=1, width=64, height=64)
+    assert set(drawn.model_dump(mode="json")) == {"key", "seed", "width", "height"}
+    scored = Picture(key=KEY, seed=1, width=64, height=64, score=0.0)
+    assert Picture.model_validate_json(scored.model_dump_json()) == scored
+
+
 def test_requests_come_over_whole() -> None:
     pair = tuple(Subject(adapter=adapter(number), prompt="a dog") for number in (1, 2))
     for asked in (
         request(),
         request(subjects=pair, source=Source(tool=Tool.VARY, key=KEY, strength=0.35)),
+        request(adapter=adapter(), scored=True),
         request(adapter=adapter(), source=Source(tool=Tool.INPAINT, key=KEY, mask=KEY)),
     ):
         assert REQUEST.validate_json(asked.model_dump_json()) == asked
