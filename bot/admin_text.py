@@ -2,10 +2,13 @@
 
 from discord.utils import format_dt
 
-from bot.text import bold, plain
+from bot.text import REPORT_REASONS, bold, plain, quote
+from storage.reports import Case, Reason, Verdict
 from storage.schema import Pause
 
 MAX_WORDS = 300
+PROMPT_CHARS, NOTE_CHARS, MOST_REPORTS = 200, 200, 3
+"""What is shown of a reported card: three of them fit into a message."""
 
 PAUSED = (
     "Paused. Nothing new is taken in; what was asked for before goes on. `/admin resume` ends it, a restart does not."
@@ -34,6 +37,20 @@ TOLD = {
 }
 RESTORED = "{name}, of <@{owner}>, can be used again as before."
 
+NO_REPORTS = "Nobody has reported anything that is not decided about."
+DECIDED = {
+    Verdict.DISMISSED: "Dismissed. Nothing was changed.",
+    Verdict.REMOVED: "The pictures are deleted, here and from my store.",
+    Verdict.TAKEN_DOWN: "The pictures are deleted, and {name}, of <@{owner}>, is taken down. {told}",
+    Verdict.BLOCKED: "The pictures are deleted, and <@{asker}> may make nothing any more. `/admin unblock` ends it.",
+}
+DECISIONS = {
+    Verdict.DISMISSED: "Dismiss",
+    Verdict.REMOVED: "Remove the pictures",
+    Verdict.TAKEN_DOWN: "Take the model down",
+    Verdict.BLOCKED: "Block who asked",
+}
+
 
 def standing_of_pause(pause: Pause) -> str:
     """Say since when nothing is taken in, by whom, and what people are told."""
@@ -48,3 +65,24 @@ def taken_down_notice(name: str, words: str) -> str:
         f"> {plain(words)}\nYou find it under `/models`, where you can delete it. If you think that this is a mistake, "
         "ask whoever runs the bot."
     )
+
+
+def why_reported(case: Case) -> str:
+    """Tell whom a decision concerns what the first report said; who reported stays unsaid."""
+    return f"A picture was reported: {REPORT_REASONS[Reason(case.reports[0].reason)].lower()}."
+
+
+def case_told(case: Case, name: str | None, owner_id: int | None, address: str | None) -> str:
+    """Tell operators of one card: what people say of it, and whose it is."""
+    job = case.job
+    where = "a private reply" if address is None else f"[a card]({address})"
+    drawn = "drawn by the plain base" if name is None else f"drawn by {bold(name)} of <@{owner_id}>"
+    prompt = "the words are deleted" if job.prompt_shown is None else quote(job.prompt_shown, PROMPT_CHARS)
+    lines = [f"**{where[0].upper()}{where[1:]}** of <@{job.owner_id}>, {drawn}: {prompt}"]
+    for report in case.reports[:MOST_REPORTS]:
+        note = f": {quote(report.note, NOTE_CHARS)}" if report.note.strip() else ""
+        reason = REPORT_REASONS[Reason(report.reason)]
+        lines.append(f"- {reason}, says <@{report.reporter_id}> {format_dt(report.at, 'R')}{note}")
+    if len(case.reports) > MOST_REPORTS:
+        lines.append(f"- and {len(case.reports) - MOST_REPORTS} more people")
+    return "\n".join(lines)

@@ -17,10 +17,10 @@ from bot.views.report_form import ReportForm
 from storage.deliveries import touch_card_elsewhere
 from storage.errors import NotYourJob, PicturesGone, PromptGone
 from storage.history import message_of
-from storage.jobs import delete_pictures, find_job
+from storage.jobs import find_job
 from storage.models import cover_key, model_of
 from storage.schema import Job
-from storage.sets import members, pictures_of_set, set_of
+from storage.sets import forget_card, members, pictures_of_set, set_of
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -123,9 +123,7 @@ async def _delete(interaction: "Interaction", job_id: str) -> None:
         if job is None:
             raise NotYourJob
         check_may_delete(job, interaction)
-        keys = [key for each in await members(session, job.id) for key in await delete_pictures(session, each.id)]
-        if (together := await set_of(session, job.id)) is not None:
-            together.words = None
+        keys = await forget_card(session, job)
         if interaction.message is not None:
             await touch_card_elsewhere(session, job, interaction.message.id, services.clock())
     services.wake_delivery()

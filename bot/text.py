@@ -41,6 +41,7 @@ from storage.errors import (
     QuestionClosed,
     QuotaUsedUp,
     TooManyJobs,
+    ReportSettled,
     TooManyLooks,
     TrainingActive,
     UserError,
@@ -506,3 +507,7 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     SeveralUnderWay: lambda error: f"You have {error.count} requests under way. Choose one with the `job` option.",
     JobAlreadyEnded: lambda error: f"It is too late to stop that: it has already {ENDINGS[error.state]}.",
 }
+    ReportSettled: lambda error: f"<@{error.by_id}> has decided about that already: {error.verdict}.",
+    NotYourDataset: lambda error: (
+        f"<@{error.owner_id}> asked for this data set, so it goes to them alone. `/dataset` draws one for you."
+    ),

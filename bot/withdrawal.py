@@ -21,10 +21,11 @@ async def withdraw_model(
     for job in jobs:
         await services.queue.stop(job)
     services.wake_delivery()
-    return model, await _tell_owner(client, model, words)
+    return model, await tell_owner(client, model, words)
 
 
-async def _tell_owner(client: discord.Client, model: Model, words: str) -> bool:
+async def tell_owner(client: discord.Client, model: Model, words: str) -> bool:
+    """Write to a model's owner why it is taken down; returns False where they take no direct messages."""
     try:
         person = await client.fetch_user(model.owner_id)
         await person.send(taken_down_notice(model.name, words))

@@ -14,13 +14,14 @@ from storage.jobs import (
     NewImagining,
     add_card,
     check_may_draw,
+    delete_pictures,
     job_of_interaction,
     new_imagining,
 )
 from storage.people import ensure_owner
 from storage.schema import Companion, Image, Job, PictureSet, SetKind
 
-__all__ = ["accept_set", "members", "pictures_of_set", "set_of"]
+__all__ = ["accept_set", "forget_card", "members", "pictures_of_set", "set_of"]
 
 
 async def accept_set(
@@ -55,6 +56,14 @@ async def accept_set(
 async def set_of(session: AsyncSession, job_id: str) -> PictureSet | None:
     """Return the set that a job leads."""
     return await session.get(PictureSet, job_id)
+
+
+async def forget_card(session: AsyncSession, job: Job) -> list[str]:
+    """Forget what stands on a job's card, and the words for it; return the keys of the blobs to delete afterwards."""
+    keys = [key for each in await members(session, job.id) for key in await delete_pictures(session, each.id)]
+    if (together := await set_of(session, job.id)) is not None:
+        together.words = None
+    return keys
 
 
 async def pictures_of_set(session: AsyncSession, jobs: Sequence[Job]) -> Sequence[Image]:

@@ -11,6 +11,7 @@ from bot.forms import Form
 from bot.replies import pressed, reply
 from bot.text import REPORT_REASONS, REPORTED, REPORTED_BEFORE, report_notice
 from bot.views.picture_buttons import PictureButton, Verb
+from bot.views.report_list import decisions
 from storage.errors import NotYourJob
 from storage.history import Message, message_of
 from storage.jobs import find_job
@@ -69,6 +70,7 @@ class ReportForm(Form, template=r"report:(?P<job>[0-9a-f]{32})"):
         words = report_notice(job, interaction.user.id, reason, self.note.value, address)
         card.add_item(ui.TextDisplay(words))
         card.add_item(ui.ActionRow(PictureButton(job.id, Verb.DETAILS), PictureButton(job.id, Verb.DELETE)))
+        card.add_item(decisions(job.id, with_model=job.model_id is not None))
         view = ui.LayoutView(timeout=None)
         view.add_item(card)
         try:

