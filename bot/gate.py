@@ -13,11 +13,11 @@ from storage.errors import Blocked
 if TYPE_CHECKING:
     from bot.app import Dreambot
 
-OPEN_COMMANDS = frozenset({"help", "models", "jobs", "cancel", "settings"})
+OPEN_COMMANDS = frozenset({"help", "models", "jobs", "cancel", "settings", "privacy"})
 HEX = "[0-9a-f]{32}"
 OPEN_ITEMS = re.compile(
     rf"models:.*|model:{HEX}:(open|unshare|withdraw|delete|bin|erase):.*|offer:.*:(decline|keep)|jobs:.*|job:{HEX}:cancel"
-    rf"|picture:{HEX}:delete|settings:(forget|direct:off)|draft:{HEX}:decline"
+    rf"|picture:{HEX}:delete|settings:(forget|direct:off)|draft:{HEX}:decline|privacy:.*"
 )
 """By their custom ids: what shows, stops, ends sharing or deletes."""
 

@@ -171,6 +171,30 @@ WHAT_GOES = (
     "The model goes, and with it its photos and every picture of it that I keep. Once it is deleted for good, nobody "
     "can bring it back. Pictures that stand in channels stay there."
 )
+HELD = {
+    "models": ("model", "models"),
+    "photos": ("photo that a model learns from", "photos that models learn from"),
+    "pictures": ("picture", "pictures"),
+    "prompts": ("prompt", "prompts"),
+    "drafts": ("training that waits for your word", "trainings that wait for your word"),
+    "consents": ("note that you agreed to a training's terms", "notes that you agreed to a training's terms"),
+}
+"""What is kept of a person, one and many."""
+NOTHING_HELD = "Nothing but that you once asked me for something, if you did."
+EVERYTHING_GOES = (
+    "### Delete everything?\nYour models go, with their photos and every picture that anybody drew with them; so do "
+    "your other pictures, your prompts, your settings and your consent. What is under way stops. Nobody can bring any "
+    "of it back. Copies that you downloaded stay yours."
+)
+EVERYTHING_GONE = (
+    "Everything is deleted. Cards in channels lose their pictures in the next minutes. What stays are lines without "
+    "content, so that the buttons on old messages know that it is gone, and reports that you made."
+)
+YOUR_DATA = "All that I keep of you: `data.json`, your pictures, and your models as files for other programs."
+YOUR_DATA_LINKED = "[All that I keep of you](<{}>): a link for a day. Whoever has it can open it."
+LEFT_OUT = (
+    "{} of the files were too large to come along. `/models` hands you each model, and pictures stand on their cards."
+)
 TAKEN_DOWN = "Those who run this bot took it down, so nobody can draw with it for now. You can delete it. They say:"
 WHO_MAY_DRAW = "Who may draw with {}, in any server and in direct messages? Choose nobody to end it."
 SHARED_WITH_PEOPLE = "{} may draw with {} from now on: `/models` shows it to them."
@@ -214,6 +238,7 @@ COMMANDS = {
     "usage": "what you have used, and what is left today",
     "cancel": "stop something that is under way",
     "settings": "what /imagine takes by itself, and direct messages",
+    "privacy": "what I keep of you, a copy of it, or its deletion",
 }
 WELCOME = (
     "### Hello! I learn what something looks like from a few photos, and then draw it anywhere\n"

@@ -26,6 +26,7 @@ from storage.contract import (
 )
 from storage.database import insert_new
 from storage.deliveries import touch_card, touch_waiting_cards
+from storage.leftovers import STRUCK
 from storage.outcomes import end_job, retry_job
 from storage.schema import Image, InboxEntry, Job, JobState, Model, ModelStatus, OutboxEntry
 from storage.variants import take_up, variant_row, variants_of

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFilter
 from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as TookTooLong
 
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
@@ -90,23 +91,32 @@ class Visitor:
         message.evaluate(TO_THE_TOP)
 
     def to_latest(self) -> None:
+        """Scroll the channel until the newest message is on top, or all of it at the bottom."""
         button = self.page.locator("#new-messages")
         if button.is_visible():
             button.click()
         self.page.wait_for_timeout(500)
+        self.page.locator("#channel-message-list > :last-child").evaluate(TO_THE_TOP)
 
     def begin_command(self, name: str) -> None:
-        self.page.locator("#channel-composer-input").click()
-        self.page.keyboard.type(f"/{name}")
-        self.page.wait_for_timeout(500)
-        self.page.keyboard.press("Enter")
-        self.page.locator(".command-chip").wait_for()
+        """Type the command until the page takes it for one: a busy page may draw its composer anew meanwhile."""
+        composer, chip = self.page.locator("#channel-composer-input"), self.page.locator(".command-chip")
+        for _ in range(10):
+            composer.click()
+            composer.fill("")
+            self.page.keyboard.type(f"/{name}")
+            self.page.wait_for_timeout(500)
+            self.page.keyboard.press("Enter")
+            self.page.wait_for_timeout(2000)
+            if chip.is_visible():
+                return
+        chip.wait_for()
 
     def fill(self, option: str, value: str) -> None:
         self.page.locator(f"input.command-option-input[data-option='{option}']").fill(value)
 
     def add_option(self, option: str) -> None:
-        self.page.locator(".command-ghost").click()
+        self.page.locator(".command-ghost").click(timeout=5000)
         self.page.locator(".command-popup").get_by_text(option, exact=True).first.click()
 
     def attach(self, option: str, photo: Path) -> None:
@@ -118,14 +128,20 @@ class Visitor:
 
     def command(self, name: str, **options: str) -> None:
         """Type a command on a fresh page and send it; the answer is on screen when this returns."""
-        self.begin_anew()
-        self.begin_command(name)
-        for option, value in options.items():
-            field = self.page.locator(f"input.command-option-input[data-option='{option}']")
-            if not field.count():
-                self.add_option(option)
-            field.fill(value)
-        self.send()
+        for last in (False, False, True):
+            try:
+                self.begin_anew()
+                self.begin_command(name)
+                for option, value in options.items():
+                    field = self.page.locator(f"input.command-option-input[data-option='{option}']")
+                    if not field.count():
+                        self.add_option(option)
+                    field.fill(value, timeout=5000)
+                self.send()
+                break
+            except TookTooLong:  # a card was edited just then, and the page was drawn anew
+                if last:
+                    raise
         self.page.wait_for_timeout(3000)
         self.to_latest()
 

@@ -55,6 +55,7 @@ def card(visitor: Visitor) -> None:
 
 
 def template(visitor: Visitor) -> None:
+    visitor.close_form()
     before = newest(visitor)
     visitor.command("imagine", prompt="rex {at the beach|in the forest|in the snow|in space}", count="4")
     wait_for_pictures(visitor, before)
@@ -62,7 +63,7 @@ def template(visitor: Visitor) -> None:
 
 def details(visitor: Visitor) -> None:
     visitor.press("Details")
-    visitor.to_message("How it was made")
+    visitor.to_latest()
 
 
 def edit(visitor: Visitor) -> None:
@@ -77,14 +78,12 @@ def report(visitor: Visitor) -> None:
 def styles(visitor: Visitor) -> None:
     visitor.close_form()
     visitor.command("styles")
-    visitor.to_message("Looks")
 
 
 def avatars(visitor: Visitor) -> None:
     before = newest(visitor)
     visitor.command("imagine", prompt="rex", look="avatars")
     wait_for_pictures(visitor, before)
-    visitor.to_message("Ada used /imagine")
 
 
 def story_form(visitor: Visitor) -> None:
@@ -141,7 +140,6 @@ def gift(visitor: Visitor) -> None:
 
 def jobs(visitor: Visitor) -> None:
     visitor.command("jobs")
-    visitor.to_message("Your jobs of the last")
 
 
 def usage(visitor: Visitor) -> None:
@@ -154,6 +152,16 @@ def settings(visitor: Visitor) -> None:
 
 def defaults(visitor: Visitor) -> None:
     visitor.press("Choose")
+
+
+def privacy(visitor: Visitor) -> None:
+    visitor.close_form()
+    visitor.command("privacy")
+
+
+def all_gone(visitor: Visitor) -> None:
+    visitor.press("Delete everything")
+    visitor.to_latest()
 
 
 STOPS: Sequence[Stop] = (
@@ -193,6 +201,8 @@ STOPS: Sequence[Stop] = (
     ),
     Stop("settings", "Settings", "What `/imagine` takes by itself, and whether I may write to you.", settings),
     Stop("defaults", "Your usual", "Set once, and overruled by any option.", defaults),
+    Stop("privacy", "What I keep", "Counted, handed over as a file, or deleted.", privacy),
+    Stop("forget", "To begin anew", "Everything goes, and this cannot be undone.", all_gone),
 )
 
 

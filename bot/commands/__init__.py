@@ -7,7 +7,20 @@ if TYPE_CHECKING:
 
 
 def register_all(bot: "Dreambot") -> None:
-    from bot.commands import admin, cancel, help, imagine, jobs, models, settings, storybook, styles, train, usage
+    from bot.commands import (
+        admin,
+        cancel,
+        help,
+        imagine,
+        jobs,
+        models,
+        privacy,
+        settings,
+        storybook,
+        styles,
+        train,
+        usage,
+    )
 
-    for command in (help, train, imagine, storybook, styles, models, jobs, usage, cancel, settings, admin):
+    for command in (help, train, imagine, storybook, styles, models, jobs, usage, cancel, settings, privacy, admin):
         command.register(bot)
