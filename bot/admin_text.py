@@ -1,5 +1,8 @@
 """What the bot says to those who look after it, and about what they decided."""
 
+from dataclasses import dataclass
+from enum import Enum
+
 from discord.utils import format_dt
 
 from bot.text import REPORT_REASONS, bold, plain, quote
@@ -36,6 +39,38 @@ TOLD = {
     False: "Its owner takes no direct messages; `/models` tells them your reason.",
 }
 RESTORED = "{name}, of <@{owner}>, can be used again as before."
+
+
+class Part(Enum):
+    """What `/admin test` looks at."""
+
+    DATABASE = "database"
+    BLOBS = "blobs"
+    REDIS = "redis"
+    WORKER = "worker"
+    CHANNEL = "channel"
+    PICTURE = "picture"
+
+
+@dataclass(frozen=True)
+class Tested:
+    label: str
+    hint: str
+    """What to look at when it fails."""
+
+
+PARTS = {
+    Part.DATABASE: Tested("Database: a row written, read and removed", "Look at `DATABASE_URL`, and at its disk."),
+    Part.BLOBS: Tested("Blob store: a file stored, read and removed", "Look at `BLOB_URL`, its key, and its disk."),
+    Part.REDIS: Tested("Redis answers", "It does not. Look at `REDIS_URL`, and whether it runs."),
+    Part.WORKER: Tested("A worker for my base model", "There is none. `BASE_MODEL` must be the same on both sides."),
+    Part.CHANNEL: Tested("What I need to be allowed in this channel", ""),
+    Part.PICTURE: Tested("A picture drawn by a worker, and forgotten", "The worker's log says more."),
+}
+TEST_PROMPT = "a boat at sea"
+OUTCOMES = {"works": "✓ works", "fails": "✗ fails", "not tried": "– not tried"}
+TESTING = "-# Testing…"
+ALL_WORKS, SOMETHING_FAILS = "Everything works.", "Something needs you: see what fails."
 
 NO_REPORTS = "Nobody has reported anything that is not decided about."
 DECIDED = {

@@ -75,9 +75,9 @@ async def test_a_manager_blocks_in_their_own_server_alone(world: World, manager:
         await world.ada.slash(world.channel, "imagine", prompt="a boat")
     )
     elsewhere = world.env.create_guild("Another server")
-    elsewhere.add_member(world.env.create_user("dora"))
     there = elsewhere.create_text_channel("studio")
-    again = await elsewhere.add_member(world.ada).slash(there, "imagine", prompt="a boat")
+    ada = elsewhere.add_member(world.ada)  # type: ignore[arg-type]  # the same person
+    again = await ada.slash(there, "imagine", prompt="a boat")
     assert "Next in line." in answer(again)
 
 

@@ -7,11 +7,11 @@ if TYPE_CHECKING:
 
 
 def register(bot: "Dreambot") -> None:
-    from bot.commands.admin import blocks, pauses, reports, status, takedowns
+    from bot.commands.admin import blocks, pauses, reports, selftest, status, takedowns
     from bot.commands.admin.group import admin
     from bot.views.report_list import CaseButton, PageButton
 
-    for subject in (status, pauses, blocks, takedowns, reports):
+    for subject in (status, pauses, blocks, takedowns, reports, selftest):
         for command in subject.COMMANDS:
             admin.add_command(command, override=True)
     bot.tree.add_command(admin)
