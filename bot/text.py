@@ -40,8 +40,8 @@ from storage.errors import (
     PromptGone,
     QuestionClosed,
     QuotaUsedUp,
-    TooManyJobs,
     ReportSettled,
+    TooManyJobs,
     TooManyLooks,
     TrainingActive,
     UserError,
@@ -518,6 +518,7 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
         "delete what is yours: `/models`, `/jobs` and `/settings` are open to you."
         + _said("The reason that was given", error.words)
     ),
+    ReportSettled: lambda error: f"<@{error.by_id}> has decided about that already: {error.verdict}.",
     NotYourPicture: lambda error: (
         f"<@{error.owner_id}> asked for that picture, so only they or a moderator can delete it."
     ),
@@ -532,7 +533,3 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     SeveralUnderWay: lambda error: f"You have {error.count} requests under way. Choose one with the `job` option.",
     JobAlreadyEnded: lambda error: f"It is too late to stop that: it has already {ENDINGS[error.state]}.",
 }
-    ReportSettled: lambda error: f"<@{error.by_id}> has decided about that already: {error.verdict}.",
-    NotYourDataset: lambda error: (
-        f"<@{error.owner_id}> asked for this data set, so it goes to them alone. `/dataset` draws one for you."
-    ),

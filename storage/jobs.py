@@ -157,9 +157,9 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime,
     await ensure_owner(session, new.owner_id, at)
     if (known := await job_of_interaction(session, new.interaction_id)) is not None:
         return known
+    await check_admitted(session, new.owner_id, new.guild_id)
     for active in await active_jobs(session, new.owner_id):
         if active.kind is JobKind.TRAIN:
-    await check_admitted(session, new.owner_id, new.guild_id)
             raise TrainingActive(active.id)
     await check_quota(session, new.owner_id, JobKind.TRAIN, 1, per_day, at)
     await free_name(session, new.owner_id, name, at)
@@ -223,9 +223,9 @@ async def accept_imagining(
     await ensure_owner(session, new.owner_id, at)
     if (known := await job_of_interaction(session, new.interaction_id)) is not None:
         return known
+    await check_admitted(session, new.owner_id, new.guild_id)
     await check_may_draw(session, new.owner_id, new.count, at, limit, per_day)
     job = await new_imagining(session, new, at)
-    await check_admitted(session, new.owner_id, new.guild_id)
     add_card(session, job, at, new.webhook_token)
     return job
 
@@ -376,10 +376,10 @@ def _train_request(new: NewTraining, model: Model) -> TrainRequest:
 async def _adapter(session: AsyncSession, new: NewImagining, model_id: str) -> Adapter:
     """Return the files as they are now: the model may have changed, gone or been unshared since it was chosen."""
     model = await find_model(session, model_id, new.owner_id, new.guild_id)
+    check_up(model)
     if model.status is not ModelStatus.READY or model.adapter_key is None or model.adapter_digest is None:
         raise ModelNotReady(model.name)
     return Adapter(model=model.id, key=model.adapter_key, digest=model.adapter_digest)
-    check_up(model)
 
 
 async def _add_job(session: AsyncSession, job: Job, at: datetime) -> None:
