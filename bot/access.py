@@ -24,6 +24,14 @@ class NotYourPicture(UserError):
         self.owner_id = owner_id
 
 
+class NotYourDataset(UserError):
+    """The card shows who asked for it."""
+
+    def __init__(self, owner_id: int) -> None:
+        super().__init__("somebody else's data set")
+        self.owner_id = owner_id
+
+
 class NotForYou(UserError):
     """The offer is for somebody else."""
 

@@ -14,13 +14,25 @@ import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.cards import answer, post_card
+from bot.limits import per_day, roles_of
 from bot.looks import NO_LOOK, Look, find_look, looks_for
 from bot.prompts import EmptyPrompt, Reading, pick, read_negative, read_prompt, tidy
 from bot.replies import withdraw
 from bot.room import check_room
 from bot.templates import fill, read_template
 from storage.bases import Shape, picture_size, shapes
-from storage.contract import MAX_COUNT, MAX_SEED, STRONG, SUBTLE, UPSCALED, Adapter, ImagineRequest, Source, Tool
+from storage.contract import (
+    MAX_COUNT,
+    MAX_SEED,
+    STRONG,
+    SUBTLE,
+    UPSCALED,
+    Adapter,
+    ImagineRequest,
+    JobKind,
+    Source,
+    Tool,
+)
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PicturesGone, PromptGone, UserError
 from storage.faults import reach
 from storage.jobs import NewImagining, NewSubject, accept_imagining, find_job
@@ -74,7 +86,11 @@ class Wish:
     parent: str | None = None
     """The job whose card this is asked for from."""
     scenes: Sequence[str] = ()
-    """Of a story whose title is the prompt: each is a picture of its own."""
+    """Of a story or a data set whose title is the prompt: each is a picture of its own."""
+    kind: SetKind = SetKind.STORYBOOK
+    """What the scenes make."""
+    asked_by: int | None = None
+    """The interaction that asked, where a later one agrees to it: however often, it is the same request."""
 
 
 async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> None:
@@ -91,10 +107,10 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     seed = _any_seed() if wish.seed is None else wish.seed
     count = wish.count or (look.count if look is not None else None) or defaults.count
     private = defaults.private if wish.private is None else wish.private
-    pictures = story_words(wish.scenes, look) if wish.scenes else drawn_words(wish.prompt, look, seed, count)
+    pictures = story_words(wish.scenes, look, wish.kind) if wish.scenes else drawn_words(wish.prompt, look, seed, count)
     negative = defaults.negative_prompt if wish.negative_prompt is None else wish.negative_prompt
     shape = wish.shape or (defaults.shape if defaults.shape in shapes(services.base) else Shape.SQUARE)
-    asker = _asker(interaction)
+    asker = _asker(interaction, wish.asked_by)
     asked = []
     for run in pictures.runs:
         reading = _read(run.words, wish.model, models, interaction.user.id)
@@ -122,6 +138,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
                 parent=wish.parent,
                 look=None if look is None else look.name,
                 lossless=wish.lossless,
+                scored=pictures.kind is SetKind.DATASET,
             )
         )
     together = pictures.kind is not None or len(asked) > 1
@@ -165,10 +182,10 @@ def drawn_words(prompt: str, look: Look | None, seed: int, count: int) -> Pictur
     return Pictures(runs, SetKind.TEMPLATE if template.varies else None)
 
 
-def story_words(scenes: Sequence[str], look: Look | None) -> Pictures:
+def story_words(scenes: Sequence[str], look: Look | None, kind: SetKind) -> Pictures:
     """Put each scene into the look, for a picture of its own; braces are words here."""
     around = [(scene if look is None else look.around(scene), scene) for scene in scenes]
-    return Pictures([Run(words, scene, place, 1) for place, (words, scene) in enumerate(around)], SetKind.STORYBOOK)
+    return Pictures([Run(words, scene, place, 1) for place, (words, scene) in enumerate(around)], kind)
 
 
 async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, *, same_seed: bool = False) -> None:
@@ -254,6 +271,7 @@ def _like(
         parent=job.id,
         look=job.look,
         lossless=request.lossless,
+        scored=request.scored,
         source=request.source,
     )
 
@@ -324,16 +342,14 @@ async def _promise(
     services = interaction.client.services
     check_room(services)
     await interaction.response.defer(ephemeral=asked[0].private, thinking=True)
-    limits = {
-        "limit": services.settings.max_active_pictures,
-        "per_day": services.settings.max_pictures_per_day,
-    }
+    most, here = services.settings.max_active_pictures, (interaction.guild_id, roles_of(interaction))
     try:
         async with services.database.write() as session:
+            a_day = await per_day(session, services.settings, JobKind.IMAGINE, *here)
             if together is None:
-                job = await accept_imagining(session, asked[0], services.clock(), **limits)
+                job = await accept_imagining(session, asked[0], services.clock(), most, a_day)
             else:
-                job = await accept_set(session, together[0], together[1], asked, services.clock(), **limits)
+                job = await accept_set(session, together[0], together[1], asked, services.clock(), most, a_day)
     except UserError:
         await withdraw(interaction)
         raise
@@ -342,9 +358,9 @@ async def _promise(
     await post_card(services, job, partial(answer, interaction))
 
 
-def _asker(interaction: "discord.Interaction[Dreambot]") -> dict[str, Any]:
+def _asker(interaction: "discord.Interaction[Dreambot]", asked_by: int | None = None) -> dict[str, Any]:
     return {
-        "interaction_id": interaction.id,
+        "interaction_id": interaction.id if asked_by is None else asked_by,
         "owner_id": interaction.user.id,
         "guild_id": interaction.guild_id,
         "channel_id": interaction.channel_id,

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.services import Services
 from bot.uploads import FILE_BYTES, as_file, share_of
-from bot.views import picture_card, story_card, training_card
+from bot.views import dataset_card, picture_card, story_card, training_card
 from bot.views.picture_card import MAX_GALLERY, Around
 from bot.views.rendered import Rendered
 from storage.contract import JobKind
@@ -62,6 +62,10 @@ async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES, 
         (*files,) = await load(services, [images[page].key], f"page-{page + 1}", limit, spoiler=job.spoiler)
         story = story_card.render(around, images, page, files[0] if files else None)
         return marked(story, job.id, DeliveryKind.CARD)
+    if around.kind is SetKind.DATASET:
+        files = await load(services, [image.key for image in dataset_card.shown_of(images)], "picture", limit)
+        card = dataset_card.render(around, images, files, place=place, worker_alive=alive)
+        return marked(card, job.id, DeliveryKind.CARD)
     shown = images[:MAX_GALLERY]
     files = await load(services, [image.key for image in shown], "picture", limit, spoiler=job.spoiler)
     card = picture_card.render(job, model, images, files, place=place, worker_alive=alive, around=around)

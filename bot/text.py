@@ -7,8 +7,9 @@ from typing import Any
 
 from discord.utils import format_dt
 
-from bot.access import NotAManager, NotAnOperator, NotForYou, NotYourModel, NotYourPicture
+from bot.access import NotAManager, NotAnOperator, NotForYou, NotYourDataset, NotYourModel, NotYourPicture
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
+from bot.datasets import NoSubject, NothingToKeep
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.drafts import DraftGone, FormGone
 from bot.estimates import Estimate
@@ -24,6 +25,7 @@ from bot.training import ChildAsSubject, InvalidClass
 from storage.bases import Shape, training_sides, usual_rates
 from storage.contract import MAX_PHOTOS, MAX_SEED, MIN_PHOTOS, FailureReason, JobKind
 from storage.errors import (
+    AboveTheUsual,
     Blocked,
     InvalidName,
     JobAlreadyEnded,
@@ -42,6 +44,7 @@ from storage.errors import (
     QuotaUsedUp,
     ReportSettled,
     TooManyJobs,
+    TooManyLimits,
     TooManyLooks,
     TrainingActive,
     UserError,
@@ -81,6 +84,7 @@ PHOTO_ADVICE = {
     Flaw.SMALL: "{Photos} {has} few pixels: send the original, not a preview or a screenshot.",
 }
 KINDS_OF_JOBS = {JobKind.TRAIN: "Trainings", JobKind.IMAGINE: "Pictures"}
+NOTHING_OF = {JobKind.TRAIN: "trainings", JobKind.IMAGINE: "pictures"}
 NO_WORKERS = "No worker is there: nothing is drawn or trained until one starts."
 WORKERS_UNKNOWN = "The queue (Redis) does not answer, so I cannot tell how the workers stand."
 WORKER_STARTS = "loads its base model"
@@ -232,6 +236,7 @@ COMMANDS = {
     "train": "learn a subject from photos",
     "imagine": "draw a picture, with or without a model",
     "storybook": "a story in pictures of one subject, scene by scene",
+    "dataset": "many pictures of one subject, to train something else with",
     "styles": "looks for your pictures",
     "models": "your models, and those shared with you",
     "jobs": "what you asked for, and what came of it",
@@ -398,6 +403,28 @@ def _said(who: str, words: str) -> str:
     return f"\n{who}:\n> {plain(words)}" if words.strip() else ""
 
 
+def dataset_cost(count: int, picture_seconds: float | None, price_per_hour: float = 0, currency: str = "") -> str:
+    """Say what so many pictures will take; nothing is known before there was one."""
+    if picture_seconds is None:
+        return "What they take I know once a picture was drawn here."
+    seconds = count * picture_seconds
+    return f"They take about {duration(seconds)}, {gpu_time(seconds, price_per_hour, currency)}."
+
+
+def dataset_packed(name: str, kept: int, weak: int, same: int) -> str:
+    """Say what a data set's zip holds, and what was left out."""
+    out = [
+        *([f"{weak} that {'looks' if weak == 1 else 'look'} too little like {plain(name)}"] if weak else []),
+        *([f"{same} nearly the same as {'another' if same == 1 else 'others'}"] if same else []),
+    ]
+    left_out = f" Left out: {listed(out)}." if out else ""
+    pictures = "picture" if kept == 1 else "pictures"
+    return (
+        f"{kept} {pictures} of {bold(name)}, with captions, seeds and scores in `metadata.jsonl`: "
+        f"Hugging Face's `imagefolder`.{left_out}"
+    )
+
+
 def _invalid_option(error: InvalidOption) -> str:
     least, most = usual_rates(error.base)
     *smaller, largest = map(str, training_sides(error.base))
@@ -420,6 +447,8 @@ def _refused(error: PhotosRefused) -> str:
 
 def _used_up(error: QuotaUsedUp) -> str:
     """Say what the limit is, and when it frees up."""
+    if not error.limit:
+        return f"You can ask for no {NOTHING_OF[error.kind]} in this server. Those who manage it can change that."
     when = None if error.free_at is None else f"{format_dt(error.free_at, 'R')}, at {format_dt(error.free_at, 't')}"
     if error.kind is JobKind.TRAIN:
         return f"You have had your {error.limit} trainings of the last 24 hours. You can start the next one {when}."
@@ -476,6 +505,13 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
         f"A story needs one to {error.most} scenes, a line for each, of at most {error.chars} characters: "
         "`rex wakes up in a room`, then `rex at the beach`."
     ),
+    NoSubject: lambda error: (
+        f"{bold(error.name)} is a style, and a data set shows one subject. `/imagine` draws anything in that style."
+    ),
+    NothingToKeep: lambda _: (
+        "None of these pictures looks enough like its subject to learn from. Train the model longer or with better "
+        "photos, then ask for the set again."
+    ),
     InvalidTemplate: lambda error: TEMPLATE_PROBLEMS[error.problem],
     InvalidSeed: lambda _: f"A seed is a whole number from 0 to {MAX_SEED:,}. Leave it empty for a new one.",
     LookNotFound: lambda _: "There is no such look here. `/styles` shows those that there are.",
@@ -506,6 +542,14 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     ),
     QuotaUsedUp: _used_up,
     NotAManager: lambda _: "That is for those who may manage this server.",
+    TooManyLimits: lambda error: (
+        f"This server has limits for {error.most} roles, and that is as many as fit. Take one away first: `/admin quotas` "
+        "with that role and `usual`."
+    ),
+    AboveTheUsual: lambda error: (
+        f"A server can allow its members up to {error.most:,} {NOTHING_OF[error.kind]} in 24 hours. Only those who run this "
+        "bot can allow more: ask them."
+    ),
     NotAnOperator: lambda _: (
         "That is for those who run this bot. Its settings name them: `OPERATORS`, with the ids of their accounts."
     ),
@@ -519,6 +563,9 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
         + _said("The reason that was given", error.words)
     ),
     ReportSettled: lambda error: f"<@{error.by_id}> has decided about that already: {error.verdict}.",
+    NotYourDataset: lambda error: (
+        f"<@{error.owner_id}> asked for this data set, so it goes to them alone. `/dataset` draws one for you."
+    ),
     NotYourPicture: lambda error: (
         f"<@{error.owner_id}> asked for that picture, so only they or a moderator can delete it."
     ),

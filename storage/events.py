@@ -155,6 +155,7 @@ def _images(
             position=position,
             created_at=at,
             variant=variant,
+            score=picture.score,
         )
 
 

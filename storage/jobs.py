@@ -67,7 +67,7 @@ __all__ = [
 ]
 
 MAX_WAITING_IMAGININGS = 50
-NO_LIMIT = 0
+NO_LIMIT = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +146,11 @@ class NewImagining:
     """As PNG, whatever the size."""
     source: Source | None = None
     """The picture to work on."""
+    scored: bool = False
+    """Each picture is held against its subject's photos."""
 
 
-async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int = NO_LIMIT) -> Job:
+async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int | None = NO_LIMIT) -> Job:
     """Promise a training: model, photos, job, charge, card and outbox row. The same interaction twice is the same job.
 
     Raises `Blocked`, `Paused`, `InvalidName`, `NameTaken`, `TrainingActive`, `QuotaUsedUp`.
@@ -213,7 +215,7 @@ async def accept_imagining(
     new: NewImagining,
     at: datetime,
     limit: int = MAX_WAITING_IMAGININGS,
-    per_day: int = NO_LIMIT,
+    per_day: int | None = NO_LIMIT,
 ) -> Job:
     """Promise pictures: job, charge, card and outbox row. The same interaction twice is the same job.
 
@@ -231,7 +233,7 @@ async def accept_imagining(
 
 
 async def check_may_draw(
-    session: AsyncSession, owner_id: int, count: int, at: datetime, limit: int, per_day: int
+    session: AsyncSession, owner_id: int, count: int, at: datetime, limit: int, per_day: int | None
 ) -> None:
     """Raises `TooManyJobs`, `QuotaUsedUp`; pictures that were asked for together count as one job."""
     asked = func.count(func.coalesce(Companion.lead_id, Job.id).distinct())
@@ -267,6 +269,7 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
         steps=new.steps,
         guidance_scale=new.guidance_scale,
         lossless=new.lossless,
+        scored=new.scored,
         width=new.width,
         height=new.height,
     )

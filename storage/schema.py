@@ -482,6 +482,8 @@ class Image(Base):
     created_at: Mapped[datetime]
     variant: Mapped[Variant] = mapped_column(default=Variant.BEST, server_default=Variant.BEST.value)
     """Which of the training's variants drew the sample."""
+    score: Mapped[float | None] = mapped_column(default=None)
+    """How alike it is to its subject's photos, where that was asked for: `contract.Picture`."""
 
 
 class Delivery(Base):

@@ -10,6 +10,7 @@ def register_all(bot: "Dreambot") -> None:
     from bot.commands import (
         admin,
         cancel,
+        dataset,
         help,
         imagine,
         jobs,
@@ -22,5 +23,19 @@ def register_all(bot: "Dreambot") -> None:
         usage,
     )
 
-    for command in (help, train, imagine, storybook, styles, models, jobs, usage, cancel, settings, privacy, admin):
+    for command in (
+        help,
+        train,
+        imagine,
+        storybook,
+        dataset,
+        styles,
+        models,
+        jobs,
+        usage,
+        cancel,
+        settings,
+        privacy,
+        admin,
+    ):
         command.register(bot)

@@ -29,10 +29,14 @@ NOT_HERE = (
 
 
 def file_name(model: Model) -> str:
-    """Make a file name of the model's name and variant, from characters that every system takes."""
+    """Make a file name of the model's name and variant."""
+    return f"{variant_name(slug(model), model.variant)}-lora.safetensors"
+
+
+def slug(model: Model) -> str:
+    """Write the model's name in characters that every system takes in a file's name."""
     ascii_name = unicodedata.normalize("NFKD", model.name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-") or f"model-{model.id[:8]}"
-    return f"{variant_name(slug, model.variant)}-lora.safetensors"
+    return re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-") or f"model-{model.id[:8]}"
 
 
 class DownloadButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[0-9a-f]{32}):download"):

@@ -55,8 +55,8 @@ def render(
     card.accent_colour = discord.Colour.red() if failed else discord.Colour.blurple()
     if files:
         card.add_item(_gallery(jobs, images, files))
-    if standing := _standing(jobs, images if files else (), place, worker_alive=worker_alive):
-        card.add_item(ui.TextDisplay(standing))
+    if said := standing(jobs, images if files else (), place, worker_alive=worker_alive):
+        card.add_item(ui.TextDisplay(said))
     card.add_item(ui.TextDisplay("\n".join(f"-# {line}" for line in _small_print(jobs, images, around))))
     for row in _rows(job, model, jobs, images):
         card.add_item(row)
@@ -88,7 +88,7 @@ def _gallery(
     return gallery
 
 
-def _standing(jobs: Sequence[Job], images: Sequence[Image], place: int, *, worker_alive: bool) -> str:
+def standing(jobs: Sequence[Job], images: Sequence[Image], place: int, *, worker_alive: bool) -> str:
     """Say how it stands; nothing where the gallery says it all."""
     if len(jobs) == 1:
         return "" if images else _standing_of_one(jobs[0], place, worker_alive=worker_alive)
