@@ -6,6 +6,7 @@ from enum import Enum
 from discord.utils import format_dt
 
 from bot.text import REPORT_REASONS, bold, plain, quote
+from storage.contract import JobKind
 from storage.reports import Case, Reason, Verdict
 from storage.schema import Pause
 
@@ -85,6 +86,30 @@ DECISIONS = {
     Verdict.TAKEN_DOWN: "Take the model down",
     Verdict.BLOCKED: "Block who asked",
 }
+
+KINDS = {JobKind.IMAGINE: ("picture", "pictures"), JobKind.TRAIN: ("training", "trainings")}
+LIMITS_EXPLAINED = (
+    "-# A role's limit stands in place of everybody's; of several roles the most generous counts. What a person asked "
+    "for anywhere in 24 hours counts together. Set limits with `/admin quotas` and its options."
+)
+
+CHANNELS_OPEN = "In every channel that I can see."
+CHANNELS_CHOSEN = "In {} alone, and in their threads. Elsewhere I say so to whoever asks, and to nobody else."
+CHANNELS_EXPLAINED = (
+    "-# It is about making something: people find what is theirs in `/models`, `/jobs` and `/settings` everywhere. "
+    "Choose no channel to open them all."
+)
+
+
+def limited(kind: JobKind, per_day: int | None, *, is_usual: bool = False) -> str:
+    """Say how much of a kind may be asked for; None is as much as one likes."""
+    one, many = KINDS[kind]
+    how_many = (
+        f"any number of {many}"
+        if per_day is None
+        else f"{f'{per_day:,}' if per_day else 'no'} {one if per_day == 1 else many}"
+    )
+    return f"{how_many} (the usual)" if is_usual else how_many
 
 
 def standing_of_pause(pause: Pause) -> str:

@@ -69,13 +69,19 @@ async def wish_of(session: AsyncSession, draft_id: str, owner_id: int) -> Wish:
 
 
 async def accept_draft(
-    services: Services, draft_id: str, owner_id: int, interaction_id: int, *, agrees: bool
+    services: Services,
+    draft_id: str,
+    owner_id: int,
+    interaction_id: int,
+    *,
+    agrees: bool,
+    roles: frozenset[int] = frozenset(),
 ) -> Job | None:
     """Begin what waited, and note consent where it `agrees`; None when it has begun already.
 
     While something forbids it, the draft waits on.
 
-    Raises DraftGone, NameTaken, TrainingActive, QuotaUsedUp.
+    Raises DraftGone, Blocked, Paused, NameTaken, TrainingActive, QuotaUsedUp.
     """
     async with services.database.write() as session:
         training = await take_draft(session, draft_id, owner_id)
@@ -87,7 +93,7 @@ async def accept_draft(
         if agrees:
             await note_consent(session, services, owner_id, interaction_id)
             reach("draft.agreed")
-        job = await promise(session, services, training)
+        job = await promise(session, services, training, roles)
     if job.id != training.job:  # the command came twice, and the card of its other coming was pressed before
         await delete_photos(services.blobs, training.photos)
     reach("draft.promised")

@@ -14,6 +14,7 @@ import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.cards import answer, post_card
+from bot.channel_rules import check_channel
 from bot.limits import per_day, roles_of
 from bot.looks import NO_LOOK, Look, find_look, looks_for
 from bot.prompts import EmptyPrompt, Reading, pick, read_negative, read_prompt, tidy
@@ -97,7 +98,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     """Answer a wish with a waiting card.
 
     Raises `EmptyPrompt`, `PromptTooLong`, `InvalidTemplate`, `LookNotFound`, `SeveralSubjects`, `DifferentBases`,
-    `AmbiguousName`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
+    `AmbiguousName`, `ModelNotFound`, `ModelNotReady`, `WrongChannel`, `TooManyJobs` and `QuotaUsedUp`.
     """
     services = interaction.client.services
     async with services.database.read() as session:
@@ -341,6 +342,7 @@ async def _promise(
     """Write down what was asked for; of a set, `together` is its kind and what was typed for it."""
     services = interaction.client.services
     check_room(services)
+    await check_channel(interaction)
     await interaction.response.defer(ephemeral=asked[0].private, thinking=True)
     most, here = services.settings.max_active_pictures, (interaction.guild_id, roles_of(interaction))
     try:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.limits import all_per_day
 from bot.rendering import render_card
 from bot.results import render_result
-from bot.services import Services
 from bot.views import job_list
 from bot.views.job_list import PAGE_JOBS, Usage
 from bot.views.rendered import Rendered
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def show_jobs(interaction: "Interaction", page: int = 0) -> None:
     """Fill the reply, which must be deferred, with a page of the asker's jobs."""
-    await _fill(interaction, await _page(interaction.client.services, interaction.user.id, page))
+    await _fill(interaction, await _page(interaction, page))
 
 
 async def show_job(interaction: "Interaction", job_id: str, page: int) -> None:
@@ -38,11 +38,12 @@ async def show_job(interaction: "Interaction", job_id: str, page: int) -> None:
     await _fill(interaction, shown)
 
 
-async def _page(services: Services, owner_id: int, page: int) -> Rendered:
+async def _page(interaction: "Interaction", page: int) -> Rendered:
     """Load a page, or the last one when there are not so many any more."""
-    now, settings = services.clock(), services.settings
-    limits = {JobKind.IMAGINE: settings.max_pictures_per_day, JobKind.TRAIN: settings.max_trainings_per_day}
+    services, owner_id = interaction.client.services, interaction.user.id
+    now = services.clock()
     async with services.database.read() as session:
+        limits = await all_per_day(session, services.settings, interaction)
         total = await count_jobs(session, owner_id, now)
         page = min(page, job_list.page_count(total) - 1)
         entries = await list_jobs(session, owner_id, now, page * PAGE_JOBS, PAGE_JOBS)

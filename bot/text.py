@@ -48,6 +48,7 @@ from storage.errors import (
     TooManyLooks,
     TrainingActive,
     UserError,
+    WrongChannel,
 )
 from storage.gallery import Scope, Sort
 from storage.names import MAX_CHARS
@@ -543,12 +544,15 @@ EXPLANATIONS: Mapping[type[UserError], Callable[[Any], str]] = {
     QuotaUsedUp: _used_up,
     NotAManager: lambda _: "That is for those who may manage this server.",
     TooManyLimits: lambda error: (
-        f"This server has limits for {error.most} roles, and that is as many as fit. Take one away first: `/admin quotas` "
-        "with that role and `usual`."
+        f"This server has limits for {error.most} roles, and that is as many as fit. Take one away first: "
+        "`/admin quotas` with that role and `usual`."
     ),
     AboveTheUsual: lambda error: (
-        f"A server can allow its members up to {error.most:,} {NOTHING_OF[error.kind]} in 24 hours. Only those who run this "
-        "bot can allow more: ask them."
+        f"A server can allow its members up to {error.most:,} {NOTHING_OF[error.kind]} in 24 hours. Only those who run "
+        "this bot can allow more: ask them."
+    ),
+    WrongChannel: lambda error: (
+        f"This server keeps me to {listed([f'<#{channel}>' for channel in error.channels])}. Ask me again there."
     ),
     NotAnOperator: lambda _: (
         "That is for those who run this bot. Its settings name them: `OPERATORS`, with the ids of their accounts."

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.consent import ConsentText
 from bot.intake import TakenIn, take_in
+from bot.limits import per_day
 from bot.room import check_room
 from bot.services import Services
 from bot.subject_kinds import guess_kind, names_a_child
@@ -55,6 +56,7 @@ class Asker:
     guild_id: int | None
     channel_id: int
     interaction_id: int
+    roles: frozenset[int] = frozenset()
 
 
 def check_class(class_noun: str) -> str:
@@ -96,8 +98,8 @@ async def check_may_begin(session: AsyncSession, services: Services, asker: Aske
     for job in await active_jobs(session, asker.id):
         if job.kind is JobKind.TRAIN:
             raise TrainingActive(job.id)
-    per_day = services.settings.max_trainings_per_day
-    await check_quota(session, asker.id, JobKind.TRAIN, 1, per_day, services.clock())
+    a_day = await per_day(session, services.settings, JobKind.TRAIN, asker.guild_id, asker.roles)
+    await check_quota(session, asker.id, JobKind.TRAIN, 1, a_day, services.clock())
 
 
 async def agreed_already(session: AsyncSession, services: Services, owner_id: int) -> bool:
@@ -143,8 +145,12 @@ def new_training(
     )
 
 
-async def promise(session: AsyncSession, services: Services, training: NewTraining) -> Job:
-    return await accept_training(session, training, services.clock(), services.settings.max_trainings_per_day)
+async def promise(
+    session: AsyncSession, services: Services, training: NewTraining, roles: frozenset[int] = frozenset()
+) -> Job:
+    """`roles` are those of the owner where they asked."""
+    a_day = await per_day(session, services.settings, JobKind.TRAIN, training.guild_id, roles)
+    return await accept_training(session, training, services.clock(), a_day)
 
 
 async def note_consent(session: AsyncSession, services: Services, owner_id: int, interaction_id: int) -> None:

@@ -39,7 +39,7 @@ async def is_open(session: AsyncSession, job: Job, at: datetime) -> bool:
 
 
 async def train_after_all(
-    session: AsyncSession, job: Job, answer: Answer, at: datetime, per_day: int = NO_LIMIT
+    session: AsyncSession, job: Job, answer: Answer, at: datetime, per_day: int | None = NO_LIMIT
 ) -> Job:
     """Promise a training of the same photos as the answer says, which is not asked about again.
 

@@ -18,6 +18,8 @@ DreambotError
 │   ├── ModelTakenDown     those who run the bot withdrew the model
 │   ├── Paused             nothing new is taken in
 │   ├── Blocked            from this person nothing is taken in
+│   ├── TooManyLimits      a server has limits for as many roles as it may
+│   ├── AboveTheUsual      a server may not allow its members so much
 │   ├── WrongChannel       the server has other channels for this
 │   ├── ReportSettled      somebody has decided about the report before
 │   └── NoRoom             the disk is nearly full
@@ -72,6 +74,20 @@ class ModelNotReady(UserError):
 
 class ModelTakenDown(ModelNotReady):
     """By those who run the bot."""
+
+
+class TooManyLimits(UserError):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} roles")
+        self.most = most
+
+
+class AboveTheUsual(UserError):
+    """A server's manager wants to allow more than those who run the bot do."""
+
+    def __init__(self, kind: JobKind, most: int) -> None:
+        super().__init__(f"more than {most}")
+        self.kind, self.most = kind, most
 
 
 class NotYourJob(UserError):

@@ -34,10 +34,10 @@ class Mismatch:
 
 
 async def check_quota(
-    session: AsyncSession, owner_id: int, kind: JobKind, amount: int, per_day: int, at: datetime
+    session: AsyncSession, owner_id: int, kind: JobKind, amount: int, per_day: int | None, at: datetime
 ) -> None:
-    """Raises `QuotaUsedUp` when so much more does not fit into `per_day`; 0 sets no limit."""
-    if not per_day:
+    """Raises `QuotaUsedUp` when so much more does not fit into `per_day`; None sets no limit."""
+    if per_day is None:
         return
     charges = (await session.execute(_counted(owner_id, kind, at).order_by(Charge.at))).all()
     left = per_day - sum(charge.amount for charge in charges)

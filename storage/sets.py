@@ -31,7 +31,7 @@ async def accept_set(
     asked: Sequence[NewImagining],
     at: datetime,
     limit: int = MAX_WAITING_IMAGININGS,
-    per_day: int = NO_LIMIT,
+    per_day: int | None = NO_LIMIT,
 ) -> Job:
     """Promise all of it or nothing; returns the first job, which has the card. The same interaction twice is one set.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
+from bot.channel_rules import check_channel
 from bot.commands.imagine import choose_look, choose_model
 from bot.imagining import pick_model
 from bot.looks import NO_LOOK, find_look
@@ -24,6 +25,7 @@ def register(bot: "Dreambot") -> None:
 @app_commands.describe(model="Whom it is about", look="A look for all its pictures; /styles shows them")
 @app_commands.autocomplete(model=choose_model, look=choose_look)
 async def storybook(interaction: "discord.Interaction[Dreambot]", model: str, look: str | None = None) -> None:
+    await check_channel(interaction)
     services = interaction.client.services
     async with services.database.read() as session:
         about = await pick_model(session, model, interaction.user.id, interaction.guild_id)

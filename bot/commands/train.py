@@ -12,9 +12,11 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
+from bot.channel_rules import check_channel
 from bot.consent import ConsentText
 from bot.drafts import keep, keep_for_form
 from bot.estimates import estimate
+from bot.limits import roles_of
 from bot.train_options import check_options
 from bot.training import (
     MAX_CLASS_CHARS,
@@ -94,6 +96,7 @@ async def train(
     resolution: Range[int, 16, 1024] | None = None,
     seed: Range[int, 0, MAX_SEED] | None = None,
 ) -> None:
+    await check_channel(interaction)
     services = interaction.client.services
     options = check_options(
         TrainingOptions.model_construct(
@@ -166,4 +169,5 @@ def _asker(interaction: Interaction) -> Asker:
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id,
         interaction_id=interaction.id,
+        roles=roles_of(interaction),
     )

@@ -6,9 +6,9 @@ import discord
 from discord import app_commands
 
 from bot.estimates import usual_picture_seconds, usual_training_seconds
+from bot.limits import all_per_day
 from bot.views.job_list import Usage
 from bot.views.usage_card import Facts, render
-from storage.contract import JobKind
 from storage.quotas import used
 from storage.usage import MONTH, used_since
 
@@ -24,8 +24,8 @@ def register(bot: "Dreambot") -> None:
 async def usage(interaction: "discord.Interaction[Dreambot]") -> None:
     services, person = interaction.client.services, interaction.user.id
     settings, now = services.settings, services.clock()
-    limits = {JobKind.IMAGINE: settings.max_pictures_per_day, JobKind.TRAIN: settings.max_trainings_per_day}
     async with services.database.read() as session:
+        limits = await all_per_day(session, settings, interaction)
         facts = Facts(
             today={
                 kind: Usage(used=await used(session, person, kind, now), limit=limit) for kind, limit in limits.items()

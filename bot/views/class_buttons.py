@@ -9,12 +9,14 @@ from discord import ui
 
 from bot.access import NotYourModel
 from bot.cards import post_card
+from bot.channel_rules import check_channel
+from bot.limits import per_day, roles_of
 from bot.replies import pressed
 from bot.subject_kinds import guess_kind
 from bot.text import cut
 from bot.views.rendered import Rendered
 from storage.class_questions import Answer, train_after_all
-from storage.contract import TrainRequest
+from storage.contract import JobKind, TrainRequest
 from storage.errors import QuestionClosed
 from storage.faults import reach
 from storage.schema import Job
@@ -43,6 +45,7 @@ class ClassButton(ui.DynamicItem[ui.Button[Any]], template=r"class:(?P<job>[0-9a
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         from bot.results import show_result_of  # here, because that message holds this button
 
+        await check_channel(interaction)
         services = interaction.client.services
         await interaction.response.defer()
         async with services.database.write() as session:
@@ -51,8 +54,9 @@ class ClassButton(ui.DynamicItem[ui.Button[Any]], template=r"class:(?P<job>[0-9a
                 raise QuestionClosed
             if job.owner_id != interaction.user.id:
                 raise NotYourModel(job.owner_id)
-            per_day = services.settings.max_trainings_per_day
-            begun = await train_after_all(session, job, self._answer(job, interaction), services.clock(), per_day)
+            here = interaction.guild_id, roles_of(interaction)
+            a_day = await per_day(session, services.settings, JobKind.TRAIN, *here)
+            begun = await train_after_all(session, job, self._answer(job, interaction), services.clock(), a_day)
         reach("class.answered")
         services.queue.wake()
         await show_result_of(interaction, job.id)

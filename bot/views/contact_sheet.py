@@ -13,10 +13,12 @@ import discord
 from discord import ui
 
 from bot.cards import post_card
+from bot.channel_rules import check_channel
 from bot.consent import ConsentText
 from bot.drafts import DRAFT_LIFE, DraftGone, FormGone, accept_draft, drop_draft, wish_of
 from bot.estimates import Estimate
 from bot.intake import TakenIn
+from bot.limits import roles_of
 from bot.replies import pressed
 from bot.text import advice, bold, copies_left_out, estimated, plain
 from bot.training import agreed_already
@@ -115,6 +117,7 @@ class TrainButton(
 
     @pressed
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        await check_channel(interaction)
         services, owner_id = interaction.client.services, interaction.user.id
         await interaction.response.defer()
         words = ConsentText.of(services.settings)
@@ -125,7 +128,8 @@ class TrainButton(
         if draft is not None and not agreed:  # the words have changed since
             await interaction.edit_original_response(view=render_question(draft, words), attachments=[])
             return
-        job = await accept_draft(services, self.draft_id, owner_id, interaction.id, agrees=agrees)
+        roles = roles_of(interaction)
+        job = await accept_draft(services, self.draft_id, owner_id, interaction.id, agrees=agrees, roles=roles)
         await _close(interaction, "Thank you. The training is under way.")
 
         async def send(card: Rendered) -> discord.Message:

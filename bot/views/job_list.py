@@ -36,10 +36,10 @@ ADVICE = " `/settings` lets me write to you directly in such a case."
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What of a quota is taken; a limit of 0 is none."""
+    """What of a quota is taken; None is no limit."""
 
     used: int
-    limit: int
+    limit: int | None
 
 
 def render(
@@ -72,7 +72,7 @@ def back_to(page: int) -> ui.ActionRow[Any]:
 def _summary(total: int, page: int, usage: dict[JobKind, Usage]) -> str:
     facts = [f"Page {page + 1} of {page_count(total)} · {total} jobs"] if total > PAGE_JOBS else []
     for kind, word in ((JobKind.IMAGINE, "pictures"), (JobKind.TRAIN, "trainings")):
-        if usage[kind].limit:
+        if usage[kind].limit is not None:
             facts.append(f"{usage[kind].used} of {usage[kind].limit} {word} in 24 hours")
     return f"-# {' · '.join(facts)}" if facts else ""
 

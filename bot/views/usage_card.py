@@ -32,7 +32,7 @@ def render(facts: Facts) -> ui.LayoutView:
     today = ["### What you have used", "**In 24 hours**"]
     for kind, usage in facts.today.items():
         one, many = WORDS[kind]
-        limit = f" of {usage.limit}" if usage.limit else ""
+        limit = "" if usage.limit is None else f" of {usage.limit}"
         today.append(f"- {usage.used}{limit} {one if usage.used == 1 and not limit else many}")
     used = facts.month
     month = [f"**In {MONTH.days} days**"]

@@ -104,8 +104,8 @@ def test_prices_are_told_where_there_is_one() -> None:
     assert gpu_time(1234) == "1,234 GPU seconds"
 
 
-@pytest.mark.parametrize("limit", [0, 10**6])
-def test_any_usage(limit: int) -> None:
+@pytest.mark.parametrize("limit", [None, 0, 10**6])
+def test_any_usage(limit: int | None) -> None:
     today = {kind: Usage(used=10**6, limit=limit) for kind in JobKind}
     month = Used(trainings=10**6, pictures=1, gpu_seconds={JobKind.TRAIN: 1e9})
     facts = Facts(today=today, month=month, training_seconds=1e6, picture_seconds=None, price_per_hour=1, currency="€")

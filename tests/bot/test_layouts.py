@@ -205,7 +205,7 @@ def entries(draw: st.DrawFn) -> Entry:
 def test_any_page_of_jobs(rows: list[Entry], alive: bool, data: st.DataObject) -> None:
     total = data.draw(st.integers(len(rows), 5 * 10**6))
     page = data.draw(st.integers(0, job_list.page_count(total) - 1))
-    usage = {kind: Usage(used=10**6, limit=data.draw(st.integers(0, 10**6))) for kind in JobKind}
+    usage = {kind: Usage(used=10**6, limit=data.draw(st.none() | st.integers(0, 10**6))) for kind in JobKind}
 
     check_message(job_list.render(rows, total, page, usage, worker_alive=alive).view)
 
