@@ -19,10 +19,11 @@ from gpu_worker import pipe
 from gpu_worker.engine.base_model import BaseModel, load_base
 from gpu_worker.engine.choosing import Score
 from gpu_worker.engine.course import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, Course, go_back, save
+from gpu_worker.engine.examples import Examples, Latents
 from gpu_worker.engine.finalists import Candidate
 from gpu_worker.engine.recipes import choose_recipe
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.training import DreamBooth, Examples, Latents
+from gpu_worker.engine.training import DreamBooth
 from storage.contract import Quality, SubjectKind, TrainRequest, Variant
 
 BASE = Path(gpu_worker.__file__).parent / "demo_bundle" / "base"
@@ -40,7 +41,7 @@ def begin(model: Resident, folder: Path) -> tuple[Course, DreamBooth]:
     photos = Examples(random_latents(model.base, PHOTOS, 14), [["a photo of sks dog"]] * PHOTOS)
     of_class = random_latents(model.base, recipe.class_images, 1)
     classes = Examples(of_class, [["a photo of a dog"]] * recipe.class_images)
-    trainer = DreamBooth(model, recipe, photos, classes, identifier="sks", seed=1)
+    trainer = DreamBooth(model, recipe, [photos], [classes], identifier="sks", seed=1)
     job = uuid.uuid4().hex
     request = TrainRequest(
         job=job,

@@ -28,11 +28,12 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from benchmarks.main_job import BUNDLE, IDENTIFIER, rounded
 from benchmarks.peer_dreambooth import Chance, Example, Peer, PeerRecipe, Pictures, collate
 from gpu_worker.engine.base_model import BaseModel, load_base
+from gpu_worker.engine.examples import Examples, Latents
 from gpu_worker.engine.photos import load_photos
 from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.slots import UNET_LAYERS
-from gpu_worker.engine.training import DreamBooth, Examples, Latents, rate_at
+from gpu_worker.engine.training import DreamBooth, rate_at
 from storage.contract import Quality, SubjectKind
 
 PROMPT, CLASS_PROMPT = f"a photo of {IDENTIFIER} dog", "a photo of a dog"
@@ -110,10 +111,9 @@ class Bench:
                 model.base.encode_images(torch.stack([of[kind] for of in pixels])) for kind in ("photo", "class")
             )
         )
-        said, of_class = [[PROMPT]] * len(pixels), [[CLASS_PROMPT]] * len(pixels)
-        return DreamBooth(
-            model, recipe, Examples(photos, said), Examples(class_images, of_class), identifier=IDENTIFIER, seed=seed
-        )
+        said = [Examples(photos, [[PROMPT]] * len(pixels))]
+        of_class = [Examples(class_images, [[CLASS_PROMPT]] * len(pixels))]
+        return DreamBooth(model, recipe, said, of_class, identifier=IDENTIFIER, seed=seed)
 
     def ours(self, recipe: Recipe) -> DreamBooth:
         """Return our training on a copy of the base, from an adapter whose every layer has gradients at once."""
@@ -180,7 +180,7 @@ def same_step(ours: DreamBooth, pictures: Pictures) -> tuple[Example, Chance]:
     photos = [pictures[index] for index in draws.photo[step].tolist()]
     others = [pictures[index] for index in draws.class_image[step].tolist()]
     generator = torch.Generator(device).manual_seed((ours.seed << 20) + step)  # as our step draws: see `_noised`
-    shape = (len(photos), *ours.photos.latents.mean.shape[2:])
+    shape = (len(photos), *ours.photos[0].latents.mean.shape[2:])
     halves = [torch.randn(shape, generator=generator, device=device) for _ in range(2)]
     noise = torch.randn((2 * shape[0], *shape[1:]), generator=generator, device=device)
     chosen = [

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bot.photo_checks import Look, look_at
 from storage.contract import SubjectKind
-from storage.crops import squares
+from storage.crops import windows
 
 CELL, GAP = 240, 8
 """Pixels: a cell's side, and what lies between two."""
@@ -35,13 +35,13 @@ def see(png: bytes, kind: SubjectKind) -> Sight:
 
 def draw_square(photo: Image.Image, look: Look) -> Image.Image:
     """Cut out the largest square that is trained on; a frame in it shows where the closer ones lie."""
-    largest, *_, first_close, second, third, last = squares(*photo.size, look.subject)
+    largest, *_, first_close, second, third, last = windows(*photo.size, look.subject)
     cell = photo.resize((CELL, CELL), Image.Resampling.LANCZOS, box=largest.box)
     close = (first_close, second, third, last)
-    left = sum(square.left for square in close) / len(close) - largest.left
-    top = sum(square.top for square in close) / len(close) - largest.top
-    scale = CELL / largest.side
-    frame = [edge * scale for edge in (left, top, left + last.side, top + last.side)]
+    left = sum(window.left for window in close) / len(close) - largest.left
+    top = sum(window.top for window in close) / len(close) - largest.top
+    scale = CELL / largest.width
+    frame = [edge * scale for edge in (left, top, left + last.width, top + last.height)]
     pen = ImageDraw.Draw(cell)
     pen.rectangle([round(edge) for edge in frame], outline=(0, 0, 0), width=3)
     pen.rectangle([round(edge) + inset for edge, inset in zip(frame, (1, 1, -1, -1), strict=True)], outline="white")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gpu_worker.engine.embedder import Embedder, Embedders
 from storage.contract import Box, SubjectKind, TrainRequest
-from storage.crops import squares
+from storage.crops import windows
 
 SURE = 0.8
 """How probable another class must be. Of photos that are what their owners say, those of benchmarks/subjects/sage come
@@ -36,7 +36,7 @@ def seen_instead(
         return None
     side = max(embedders.choosing.side, embedders.judging.side)
     views = [
-        [photo.resize((side, side), Image.Resampling.BOX, box=square.box) for square in squares(*photo.size, crop)]
+        [photo.resize((side, side), Image.Resampling.BOX, box=window.box) for window in windows(*photo.size, crop)]
         for photo, crop in zip(photos, crops, strict=True)
     ]
     opinions = torch.stack([_opinions(each, views) for each in (embedders.choosing, embedders.judging)])

@@ -1,4 +1,4 @@
-"""Photos -> training views: several square crops of each photo, plain and mirrored. Nothing is ever squeezed."""
+"""Photos -> training views: several crops of each photo, plain and mirrored. Nothing is ever squeezed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from storage.contract import Box
-from storage.crops import squares
+from storage.crops import Size, windows
 
 
 class PhotoMissing(Exception):
@@ -28,16 +28,16 @@ def load_photos(paths: Sequence[Path]) -> list[Image.Image]:
     return photos
 
 
-def views_of(photo: Image.Image, size: int, subject: Box | None = None, *, flip: bool = True) -> Tensor:
-    """Return all training views of one photo as pixels [K, 3, size, size] in -1..1; K is the same for every photo.
+def views_of(photo: Image.Image, size: Size, subject: Box | None = None, *, flip: bool = True) -> Tensor:
+    """Return all training views of one photo as pixels [K, 3, H, W] in -1..1; K is the same for every photo.
 
     `subject` is where the photo shows it; without one the crops lie around the photo's middle.
     """
     return torch.stack([to_pixels(view) for view in _cut(photo, size, subject, Image.Resampling.LANCZOS, flip=flip)])
 
 
-def emphasis_of(photo: Image.Image, size: int, subject: Box | None, background: float) -> Tensor:
-    """Return how much each part of the views counts, [K, 1, size, size] with mean 1 each; ones without a subject.
+def emphasis_of(photo: Image.Image, size: Size, subject: Box | None, background: float) -> Tensor:
+    """Return how much each part of the views counts, [K, 1, H, W] with mean 1 each; ones without a subject.
 
     What lies outside the subject's box counts `background` times as much as what lies inside.
     """
@@ -50,9 +50,10 @@ def emphasis_of(photo: Image.Image, size: int, subject: Box | None, background: 
 
 
 def _cut(
-    photo: Image.Image, size: int, subject: Box | None, resampling: Image.Resampling, *, flip: bool
+    photo: Image.Image, size: Size, subject: Box | None, resampling: Image.Resampling, *, flip: bool
 ) -> list[Image.Image]:
-    crops = [photo.resize((size, size), resampling, box=square.box) for square in squares(*photo.size, subject)]
+    found = windows(*photo.size, subject, size[0] / size[1])
+    crops = [photo.resize(size, resampling, box=window.box) for window in found]
     return crops + [crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for crop in crops] if flip else crops
 
 

@@ -31,6 +31,8 @@ class Recipe:
     It asks that the class prompts go on meaning what they meant, whatever is shown (as ai-toolkit's differential
     output preservation does); it costs a forward pass of the class rows a step, and drawing nothing beforehand.
     """
+    aspects: bool = False
+    """Photos whose subject no square holds are trained in the aspect bucket that does; otherwise all are square."""
     caption_share: float = 0.0
     """The share of instance prompts that say where the photo was taken, where an embedder is sure of it."""
     caption_dropout: float = 0.0
@@ -94,6 +96,7 @@ _SD = Recipe(
     batch_size=4,
     prior_weight=1.0,
     class_images=100,
+    aspects=True,
     caption_share=0.5,
     views_per_photo=100,
     least_steps=125,

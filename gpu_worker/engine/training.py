@@ -8,7 +8,6 @@ back from the device within a step. All chance comes from (seed, step), so that 
 to the very same result.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpu_worker.engine.examples import Draws, Examples, lay_out, turns
 from gpu_worker.engine.noise import add_noise, loss_weights, spread
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
@@ -43,93 +43,31 @@ class Plan:
 FULL, SMALL = Plan(), Plan(passes=2, recompute=True)
 
 
-@dataclass(frozen=True)
-class Latents:
-    """Encoded images: the mean and the standard deviation of each latent, [N, K, c, h, w] for K views of N images."""
-
-    mean: Tensor
-    std: Tensor
-    emphasis: Tensor | None = None
-    """How much each place of a latent counts in the loss, [N, K, 1, h, w] with mean 1; None where all count alike."""
-
-    def draw(self, image: Tensor, view: Tensor, generator: torch.Generator) -> Tensor:
-        """Sample latents [B, c, h, w] of the given images and views."""
-        mean = self.mean[image, view]
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        return mean + self.std[image, view] * noise
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Images to learn from, and for each the prompts that fit it, one of which is said whenever it is looked at."""
-
-    latents: Latents
-    prompts: Sequence[Sequence[str]]
-
-    def without_last_view(self) -> tuple["Examples", Latents]:
-        """Return the examples without the last view of each image, and those last views, [N, 1, c, h, w]."""
-        mean, std = self.latents.mean, self.latents.std
-        cut = max(mean.shape[1] - 1, 1)  # where there is only one, it is trained on as well
-        emphasis = self.latents.emphasis[:, :cut] if self.latents.emphasis is not None else None
-        rest = Latents(mean[:, :cut], std[:, :cut], emphasis)
-        return Examples(rest, self.prompts), Latents(mean[:, -1:], std[:, -1:])
-
-    def lay_out(
-        self, steps: int, batch: int, generator: torch.Generator, dropout: float = 0.0
-    ) -> tuple[Tensor, Tensor, list[list[str]]]:
-        """Return the images, their views and their prompts for every step, each [steps, batch].
-
-        A share of `dropout` of the prompts is empty, so that guidance too learns the subject (Ho & Salimans 2022).
-        """
-        image = balanced(len(self.latents.mean), steps * batch, generator).view(steps, batch)
-        view = torch.randint(self.latents.mean.shape[1], (steps, batch), generator=generator)
-        chance = torch.rand(steps, batch, 2, generator=generator).tolist()
-
-        def say(image: int, which: float, silence: float) -> str:
-            fitting = self.prompts[image]
-            return "" if silence < dropout else fitting[int(which * len(fitting))]
-
-        said = [
-            [say(at, *luck) for at, luck in zip(*row, strict=True)] for row in zip(image.tolist(), chance, strict=True)
-        ]
-        return image, view, said
-
-
-@dataclass(frozen=True)
-class Draws:
-    """What each step looks at, [steps, B]: laid out beforehand, so that it depends on the seed and on nothing else."""
-
-    photo: Tensor
-    view: Tensor
-    class_image: Tensor
-    class_view: Tensor
-    timestep: Tensor
-    """[steps, B or 2 B], as are the prompts."""
-    prompt: Tensor
-    """The row's place among the prompts that its step says."""
-    said: Sequence[Sequence[str]]
-    """The different prompts of each step."""
-
-
 class DreamBooth:
-    """The training of one subject; `class_images` is None without a prior.
+    """The training of one subject; there are no class images without a prior.
 
-    With the recipe's `teacher` they may show anything, the subject too: what counts is what the base sees in them.
+    Photos and class images come by size. A step looks at photos of one size, and every photo is looked at as often as
+    any other. The class images beside them have the same size if there are such; if not, they are those of the first
+    size, and go through the U-Net by themselves.
+
+    With the recipe's `teacher` the class images may show anything, the subject too: what counts is what the base sees
+    in them. They have the photos' sizes then.
     """
 
     def __init__(
         self,
         model: Resident,
         recipe: Recipe,
-        photos: Examples,
-        class_images: Examples | None,
+        photos: Sequence[Examples],
+        class_images: Sequence[Examples],
         *,
         identifier: str,
         seed: int,
     ) -> None:
         self.model, self.recipe, self.seed = model, recipe, seed
         self.word = model.base.word_of(identifier)
-        self.photos, self.held_out = photos.without_last_view()
+        split = [of_size.without_last_view() for of_size in photos]
+        self.photos, self.held_out = [rest for rest, _ in split], [last for _, last in split]
         self.class_images = class_images
         self.plan = FULL
         self.rate = 1.0
@@ -178,57 +116,87 @@ class DreamBooth:
             torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - self.recipe.ema)
         self.position += 1
 
-    def rows(self) -> "Rows":
-        """Return what the next step looks at: instance rows, then class rows.
+    def rows(self) -> list["Rows"]:
+        """Return what the next step looks at: instance rows, then class rows, all in one where they have one size.
 
         The loss is the instance rows' mean and, times its weight, the class rows' mean.
         """
         step, recipe = self.position, self.recipe
+        parts = self._noised(step)
+        rows = [len(noisy) for noisy, _ in parts]
         timesteps = self.draws.timestep[step]
-        noisy, target = self._noised(step)
         shares = self.weights[timesteps] / recipe.batch_size
         shares[recipe.batch_size :] *= recipe.prior_weight
-        return Rows(noisy, target, timesteps, shares.view(-1, 1, 1, 1) * self._emphasis(step), self.draws.prompt[step])
+        counts = list(shares.view(-1, 1, 1, 1).split(rows))
+        counts[0] = counts[0] * self._emphasis(step, rows[0])
+        beside = zip(timesteps.split(rows), counts, self.draws.prompt[step].split(rows), strict=True)
+        return [Rows(*part, *rest) for part, rest in zip(parts, beside, strict=True)]
 
-    def _emphasis(self, step: int) -> Tensor:
-        """Return how much each place of the step's latents counts, [B or 2 B, 1, h, w] or ones that spread to it."""
-        draws, emphasis = self.draws, self.photos.latents.emphasis
-        rows = len(draws.timestep[step])
+    def _emphasis(self, step: int, rows: int) -> Tensor:
+        """Return how much each place of the step's first rows counts, [rows, 1, h, w] or ones that spread to it."""
+        draws, emphasis = self.draws, self.photos[self.draws.bucket[step]].latents.emphasis
         if emphasis is None:
             return torch.ones(rows, 1, 1, 1, device=self.model.base.device)
         of_photos = emphasis[draws.photo[step], draws.view[step]]
         return torch.cat([of_photos, torch.ones_like(of_photos[:1]).expand(rows - len(of_photos), -1, -1, -1)])
 
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Return the shapes of the latents that the next step shows the U-Net, each in a pass of its own."""
+        batch, bucket = self.recipe.batch_size, self.draws.bucket[self.position]
+        size = self.photos[bucket].size
+        if not self.class_images:
+            return [(batch, *size)]
+        of_class = self.class_images[self._beside(bucket)].size
+        return [(2 * batch, *size)] if of_class == size else [(batch, *size), (batch, *of_class)]
+
+    def _beside(self, bucket: int) -> int:
+        """Return which of the class images' sizes stands beside photos of a size."""
+        sizes = [of_size.size for of_size in self.class_images]
+        return sizes.index(self.photos[bucket].size) if self.photos[bucket].size in sizes else 0
+
     @torch.no_grad()
     def held_out_loss(self) -> float:
         """Return the error on the views that are held out, always the same ones under the same noise."""
-        base, count = self.model.base, len(self.held_out.mean)
-        clean = self.held_out.mean[:, 0].repeat_interleave(HELD_OUT_LEVELS, dim=0)
+        generator = torch.Generator().manual_seed(self.seed)
+        with self.model.slots.use(self.bank, [self.slot]):
+            errors = [
+                self._held_out_errors(held_out.mean[:, 0], [of_image[0] for of_image in of_size.prompts], generator)
+                for held_out, of_size in zip(self.held_out, self.photos, strict=True)
+            ]
+        return float(torch.cat(errors).mean())
+
+    def _held_out_errors(self, views: Tensor, prompts: Sequence[str], generator: torch.Generator) -> Tensor:
+        """Return the weighted errors on views [N, c, h, w] at every level, [N * levels]."""
+        base, count = self.model.base, len(views)
+        clean = views.repeat_interleave(HELD_OUT_LEVELS, dim=0)
         levels = torch.linspace(0.05, 0.95, HELD_OUT_LEVELS) * len(base.alphas_cumprod)
         timesteps = levels.long().repeat(count).to(base.device)
-        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(self.seed)).to(base.device)
+        noise = torch.randn(clean.shape, generator=generator).to(base.device)
         noisy, target = add_noise(clean, noise, base.alphas_cumprod[timesteps], base.prediction_type)
-        with self.model.slots.use(self.bank, [self.slot]):
-            prompts = base.encode_prompts([of_image[0] for of_image in self.photos.prompts])
-            rows = (noisy, timesteps, prompts.repeat_interleave(HELD_OUT_LEVELS, dim=0))
-            fitting = max(self.recipe.batch_size // self.plan.passes, 1)  # no more memory than a step takes
-            answers = [base.predict(*part) for part in zip(*(tensor.split(fitting) for tensor in rows), strict=True)]
+        rows = (noisy, timesteps, base.encode_prompts(prompts).repeat_interleave(HELD_OUT_LEVELS, dim=0))
+        fitting = max(self.recipe.batch_size // self.plan.passes, 1)  # no more memory than a step takes
+        answers = [base.predict(*part) for part in zip(*(tensor.split(fitting) for tensor in rows), strict=True)]
         error = F.mse_loss(torch.cat(answers), target, reduction="none").mean((1, 2, 3))
-        return float((error * self.weights[timesteps]).mean())
+        return error * self.weights[timesteps]
 
-    def _noised(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the step's noisy latents [B or 2 B, c, h, w] and what the U-Net should answer."""
-        base, draws = self.model.base, self.draws
+    def _noised(self, step: int) -> list[tuple[Tensor, Tensor]]:
+        """Return the step's noisy latents [B or 2 B, c, h, w] and what the U-Net should answer, by size."""
+        base, draws, bucket = self.model.base, self.draws, self.draws.bucket[step]
         generator = torch.Generator(base.device).manual_seed((self.seed << 20) + step)
-        latents = self.photos.latents.draw(draws.photo[step], draws.view[step], generator)
-        if self.class_images is not None:
-            of_class = self.class_images.latents.draw(draws.class_image[step], draws.class_view[step], generator)
-            latents = torch.cat([latents, of_class])
-        noise = torch.randn(latents.shape, generator=generator, device=base.device)
-        noisy, target = add_noise(latents, noise, base.alphas_cumprod[draws.timestep[step]], base.prediction_type)
+        clean = [self.photos[bucket].latents.draw(draws.photo[step], draws.view[step], generator)]
+        if self.class_images:
+            of_class = self.class_images[self._beside(bucket)].latents
+            clean.append(of_class.draw(draws.class_image[step], draws.class_view[step], generator))
+            if clean[0].shape == clean[1].shape:
+                clean = [torch.cat(clean)]
+        parts = []
+        for latents, timesteps in zip(clean, draws.timestep[step].split([len(rows) for rows in clean]), strict=True):
+            noise = torch.randn(latents.shape, generator=generator, device=base.device)
+            parts.append(add_noise(latents, noise, base.alphas_cumprod[timesteps], base.prediction_type))
         if self.taught:
-            target = torch.cat([target[: self.recipe.batch_size], self._teach(step, noisy[self.recipe.batch_size :])])
-        return noisy, target
+            ((noisy, target),), batch = parts, self.recipe.batch_size  # the class rows are of the photos' sizes
+            parts = [(noisy, torch.cat([target[:batch], self._teach(step, noisy[batch:])]))]
+        return parts
 
     @torch.no_grad()
     def _teach(self, step: int, noisy: Tensor) -> Tensor:
@@ -259,9 +227,10 @@ class DreamBooth:
 
     @torch.no_grad()
     def _embed_taught(self) -> dict[str, Tensor]:
-        if not self.recipe.teacher or self.class_images is None:
+        if not self.recipe.teacher or not self.class_images:
             return {}
-        prompts = ["", *sorted({prompt for of_image in self.class_images.prompts for prompt in of_image})]
+        said = {prompt for of_size in self.class_images for of_image in of_size.prompts for prompt in of_image}
+        prompts = ["", *sorted(said)]
         return dict(zip(prompts, self.model.base.encode_prompts(prompts), strict=True))
 
     def _trained_names(self) -> set[str]:
@@ -284,16 +253,19 @@ class DreamBooth:
     def _lay_out(self) -> Draws:
         steps, batch, device = self.recipe.steps, self.recipe.batch_size, self.model.base.device
         generator = torch.Generator().manual_seed(self.seed)
-        photo, view, said = self.photos.lay_out(steps, batch, generator, self.recipe.caption_dropout)
+        bucket = turns([len(of_size.prompts) for of_size in self.photos], steps, generator)
+        photo, view, said = lay_out(self.photos, bucket, batch, generator, self.recipe.caption_dropout)
         class_image = class_view = torch.zeros(steps, 0, dtype=torch.int64)
-        if self.class_images is not None:
-            class_image, class_view, of_class = self.class_images.lay_out(steps, batch, generator)
+        if self.class_images:
+            beside = [self._beside(at) for at in bucket]
+            class_image, class_view, of_class = lay_out(self.class_images, beside, batch, generator)
             said = [first + second for first, second in zip(said, of_class, strict=True)]
-        timesteps, halves = len(self.model.base.alphas_cumprod), 1 if self.class_images is None else 2
+        timesteps, halves = len(self.model.base.alphas_cumprod), 2 if self.class_images else 1
         timestep = torch.cat([spread(timesteps, steps, batch, generator) for _ in range(halves)], dim=1)
         different = [list(dict.fromkeys(row)) for row in said]
         prompt = torch.tensor([[texts.index(text) for text in row] for texts, row in zip(different, said, strict=True)])
         return Draws(
+            bucket,
             photo.to(device),
             view.to(device),
             class_image.to(device),
@@ -360,7 +332,7 @@ class DreamBooth:
 
 @dataclass(frozen=True)
 class Rows:
-    """What one training shows the U-Net in a step, B or 2 B rows."""
+    """What one training shows the U-Net in a pass of a step, B or 2 B rows of one size."""
 
     noisy: Tensor
     target: Tensor
@@ -377,9 +349,8 @@ class Rows:
 
 
 def alike(one: DreamBooth, other: DreamBooth) -> bool:
-    """Tell whether two trainings can take their steps together: they share a bank and have as many rows."""
-    shapes = [(len(each.draws.timestep[0]), *each.photos.latents.mean.shape[2:]) for each in (one, other)]
-    return one.bank is other.bank and shapes[0] == shapes[1] and one.plan == other.plan
+    """Tell whether two trainings can take their next steps together: they share a bank, and their rows are alike."""
+    return one.bank is other.bank and one.shapes() == other.shapes() and one.plan == other.plan
 
 
 def gradients(trainings: Sequence[DreamBooth]) -> list[Tensor]:
@@ -393,11 +364,13 @@ def gradients(trainings: Sequence[DreamBooth]) -> list[Tensor]:
     if not all(alike(first, other) for other in trainings[1:]):
         raise ValueError("these trainings share no bank, or have other rows: they cannot take a step together")
     base, slots = first.model.base, [training.slot for training in trainings]
-    rows = [training.rows() for training in trainings]
+    rows, passes = [training.rows() for training in trainings], first.plan.passes
     total = [torch.zeros((), device=base.device) for _ in trainings]
     try:
         with first.model.slots.use(first.bank, slots), base.recomputing(first.plan.recompute):
-            for parts in zip(*(each.chunk(first.plan.passes) for each in rows), strict=True):
+            for parts in zip(
+                *([part for of_size in each for part in of_size.chunk(passes)] for each in rows), strict=True
+            ):
                 losses = losses_of(trainings, parts)
                 torch.autograd.backward(losses)
                 for place, loss in enumerate(losses):
@@ -441,9 +414,3 @@ def rate_at(step: int, recipe: Recipe) -> float:
     if step < warm_up:
         return (step + 1) / warm_up
     return (recipe.steps - step) / (recipe.steps - warm_up)
-
-
-def balanced(count: int, length: int, generator: torch.Generator) -> Tensor:
-    """Return `length` indices below `count`, shuffled in rounds so that each appears as often as any other."""
-    rounds = [torch.randperm(count, generator=generator) for _ in range(math.ceil(length / count))]
-    return torch.cat(rounds)[:length]

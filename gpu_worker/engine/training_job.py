@@ -27,6 +27,7 @@ from gpu_worker.engine.choosing import (
 from gpu_worker.engine.class_check import doubted
 from gpu_worker.engine.class_images import BATCH, choose_class_images, draw_class_images
 from gpu_worker.engine.course import Course, go_back, save
+from gpu_worker.engine.examples import Examples, Latents
 from gpu_worker.engine.memory import OUT_OF_MEMORY, give_back, ran_out
 from gpu_worker.engine.photos import emphasis_of, load_photos, to_image, to_pixels, views_of
 from gpu_worker.engine.provenance import save_picture
@@ -34,10 +35,11 @@ from gpu_worker.engine.publishing import Publisher
 from gpu_worker.engine.recipes import Recipe, choose_recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw
-from gpu_worker.engine.training import FULL, SMALL, Diverged, DreamBooth, Examples, Latents
-from gpu_worker.engine.training_side import fitted, training_side
+from gpu_worker.engine.training import FULL, SMALL, Diverged, DreamBooth
+from gpu_worker.engine.training_side import fitted, training_side, training_sizes
 from gpu_worker.engine.trials import CHOOSING, aim_of
 from storage.contract import Box, FailureReason, Stage, TrainRequest
+from storage.crops import Size, bucket_for
 from storage.faults import reach
 
 log = logging.getLogger(__name__)
@@ -95,15 +97,12 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
     words = photo_prompts(embedders, request, seen, recipe.caption_share)
     course = Course(order, recipe, seen, _digest(model, request, recipe, seen, words), embedders)
     yield _progress(course, Stage.PREPARING, 0, 1)
-    crops = request.crops or [None] * len(seen)
-    side = training_side(model.base, request)
-    views = [views_of(photo, side, crop) for photo, crop in zip(seen, crops, strict=True)]
-    photos = replace((yield from _encode(views, model)), emphasis=_emphasis(model, recipe, seen, crops, side))
+    photos = yield from _photo_examples(model, course, words)
     class_images = yield from _class_examples(model, course, photos, cache)
     trainer = DreamBooth(
         model,
         recipe,
-        Examples(photos, words),
+        photos,
         class_images,
         identifier=request.identifier,
         seed=request.seed,
@@ -119,19 +118,39 @@ def train(model: Resident, order: pipe.Train, cache: Path) -> Reports:
         trainer.close()
 
 
+def _photo_examples(
+    model: Resident, course: Course, words: Sequence[Sequence[str]]
+) -> Generator[None, None, list[Examples]]:
+    """Encode the photos, those of one size together; `words` are each photo's prompts."""
+    seen, recipe = course.photos, course.recipe
+    crops = course.request.crops or [None] * len(seen)
+    sizes = training_sizes(model.base, course.request, aspects=recipe.aspects)
+    chosen = [bucket_for(*photo.size, crop, sizes) for photo, crop in zip(seen, crops, strict=True)]
+    examples = []
+    for size in dict.fromkeys(chosen):
+        of_size = [at for at, one in enumerate(chosen) if one == size]
+        photos, subjects = [seen[at] for at in of_size], [crops[at] for at in of_size]
+        views = [views_of(photo, size, subject) for photo, subject in zip(photos, subjects, strict=True)]
+        emphasis = _emphasis(model, recipe, photos, subjects, size)
+        latents = replace((yield from _encode(views, model)), emphasis=emphasis)
+        examples.append(Examples(latents, [words[at] for at in of_size]))
+    return examples
+
+
 def _emphasis(
-    model: Resident, recipe: Recipe, photos: Sequence[Image.Image], subjects: Sequence[Box | None], side: int
+    model: Resident, recipe: Recipe, photos: Sequence[Image.Image], subjects: Sequence[Box | None], size: Size
 ) -> Tensor | None:
     """Return how much each place of the photos' latents counts, [N, K, 1, h, w]; None where all count alike."""
     if recipe.background_weight == 1 or not any(subjects):
         return None
-    weight, side = recipe.background_weight, side // model.base.pixels_per_latent
-    of_photos = [emphasis_of(photo, side, at, weight) for photo, at in zip(photos, subjects, strict=True)]
+    weight, grain = recipe.background_weight, model.base.pixels_per_latent
+    of_latents = size[0] // grain, size[1] // grain
+    of_photos = [emphasis_of(photo, of_latents, at, weight) for photo, at in zip(photos, subjects, strict=True)]
     return torch.stack(of_photos).to(model.base.device)
 
 
 def _encode(views: Sequence[Tensor], model: Resident) -> Generator[None, None, Latents]:
-    """Encode the views [K, 3, S, S] of N images."""
+    """Encode the views [K, 3, H, W] of N images."""
     encoded = []
     for of_one in views:
         encoded.append(_encode_views(of_one, model))
@@ -140,7 +159,7 @@ def _encode(views: Sequence[Tensor], model: Resident) -> Generator[None, None, L
 
 
 def _encode_views(views: Tensor, model: Resident) -> tuple[Tensor, Tensor]:
-    """Encode views [K, 3, S, S] together or, where the memory does not hold that, one by one."""
+    """Encode views [K, 3, H, W] together or, where the memory does not hold that, one by one."""
     try:
         return model.base.encode_images(views)
     except OUT_OF_MEMORY as problem:
@@ -152,14 +171,15 @@ def _encode_views(views: Tensor, model: Resident) -> tuple[Tensor, Tensor]:
 
 
 def _class_examples(
-    model: Resident, course: Course, photos: Latents, cache: Path
-) -> Generator[pipe.Report | None, None, Examples | None]:
+    model: Resident, course: Course, photos: Sequence[Examples], cache: Path
+) -> Generator[pipe.Report | None, None, list[Examples]]:
     request, recipe = course.request, course.recipe
     if not recipe.prior:
-        return None
+        return []
     wording = prompts.class_prompts(request.class_noun, request.subject_kind, request.options.class_prompt)
     if recipe.teacher:
-        return Examples(photos, [prompts.mixed(wording, recipe.scene_share)] * len(photos.mean))
+        said = prompts.mixed(wording, recipe.scene_share)
+        return [Examples(of_size.latents, [said] * len(of_size.prompts)) for of_size in photos]
     images = choose_class_images(model.base, wording, recipe.class_images, recipe.scene_share, cache)
     for start in range(0, len(images), BATCH):
         group = images[start : start + BATCH]
@@ -170,7 +190,7 @@ def _class_examples(
     course.class_images = pictures[:OTHERS]
     side = training_side(model.base, request)
     latents = yield from _encode([to_pixels(fitted(picture, side)).unsqueeze(0) for picture in pictures], model)
-    return Examples(latents, [[image.prompt] for image in images])
+    return [Examples(latents, [[image.prompt] for image in images])]
 
 
 def _train(model: Resident, course: Course, trainer: DreamBooth) -> Reports:

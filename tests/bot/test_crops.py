@@ -8,7 +8,7 @@ from skimage import data
 from bot.crops import Pixels, find_subject, largest_face
 from bot.photo_checks import Flaw, look_at
 from storage.contract import Box, SubjectKind
-from storage.crops import squares
+from storage.crops import windows
 from tests.bot.photo_sets import photos_of, pixels
 
 
@@ -55,12 +55,12 @@ def test_sees_no_face_in_a_pattern(subject: str, number: int) -> None:
 
 
 def test_no_crop_cuts_a_head_off(astronaut: Pixels) -> None:
-    """In a wide photo with her at its left end, where squares out of the middle would."""
+    """In a wide photo with her at its left end, where windows out of the middle would."""
     wide = np.concatenate([astronaut, np.full((512, 700, 3), 90, np.uint8)], axis=1)
     found = find_subject(wide, SubjectKind.PERSON)
     assert found is not None
-    assert all(_holds(square.box, HEAD) for square in squares(1212, 512, found.box))
-    assert not any(_holds(square.box, HEAD) for square in squares(1212, 512))
+    assert all(_holds(window.box, HEAD) for window in windows(1212, 512, found.box))
+    assert not any(_holds(window.box, HEAD) for window in windows(1212, 512))
 
 
 def _holds(box: tuple[float, float, float, float], inner: Box) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +14,10 @@ from gpu_worker.engine import training_job
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.captions import photo_prompts
 from gpu_worker.engine.embedder import Embedders
+from gpu_worker.engine.examples import Examples
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.small_embedder import find_embedders
-from gpu_worker.engine.training import DreamBooth, Examples
+from gpu_worker.engine.training import DreamBooth
 from storage.contract import SubjectKind
 from tests.gpu_worker.engine.test_choosing import BUNDLE, photos_of, request_for
 from tests.gpu_worker.engine.test_recovery import RECIPE
@@ -67,8 +69,8 @@ def test_a_training_says_them(
     begun: list[Examples] = []
 
     class Noted(DreamBooth):
-        def __init__(self, model: Resident, recipe: object, photos: Examples, *rest: object, **named: object) -> None:
-            begun.append(photos)
+        def __init__(self, *given: Any, **_: object) -> None:
+            begun.extend(given[2])
             raise KeyboardInterrupt
 
     monkeypatch.setattr(training_job, "DreamBooth", Noted)

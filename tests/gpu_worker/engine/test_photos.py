@@ -14,7 +14,7 @@ from storage.contract import Box, Quality, SubjectKind, TrainRequest
 def test_nothing_is_squeezed() -> None:
     photo = Image.new("RGB", (300, 200))
     photo.paste((255, 255, 255), (100, 50, 200, 150))  # a square in the middle
-    view = views_of(photo, 100)[0, 0] > 0
+    view = views_of(photo, (100, 100))[0, 0] > 0
     assert int(view.any(0).sum()) == int(view.any(1).sum()) == 50
 
 
@@ -22,8 +22,8 @@ def test_views_are_laid_around_the_subject() -> None:
     """At the end of a wide photo most views would miss it."""
     photo = Image.new("RGB", (300, 100))
     photo.paste((255, 255, 255), (240, 30, 280, 70))
-    found = views_of(photo, 50, Box(left=240, top=30, right=280, bottom=70))
-    missed = views_of(photo, 50)
+    found = views_of(photo, (50, 50), Box(left=240, top=30, right=280, bottom=70))
+    missed = views_of(photo, (50, 50))
     assert found.shape == missed.shape
     assert all(view.max() > 0.9 and view[0].mean() > -0.8 for view in found)
     assert sum(bool(view.max() < 0.9) for view in missed) > len(missed) / 2
@@ -31,11 +31,11 @@ def test_views_are_laid_around_the_subject() -> None:
 
 def test_half_of_the_views_are_mirrored() -> None:
     photo = Image.linear_gradient("L").rotate(90).resize((60, 40)).convert("RGB")
-    views = views_of(photo, 16)
+    views = views_of(photo, (16, 16))
     plain, mirrored = views.chunk(2)
     assert torch.equal(plain.flip(-1), mirrored)
     assert views.shape[1:] == (3, 16, 16)
-    assert len(views_of(photo, 16, flip=False)) * 2 == len(views)
+    assert len(views_of(photo, (16, 16), flip=False)) * 2 == len(views)
 
 
 def test_pixels_survive_the_way_there_and_back() -> None:
@@ -63,18 +63,19 @@ def test_a_training_sees_its_photos_around_their_subjects(
     while len(seen) < 3:
         next(work)
     work.close()
+    side = (model.base.resolution, model.base.resolution)
     for views, photo, crop in zip(seen, load_photos(photos), crops, strict=True):
-        assert torch.equal(views, views_of(photo, model.base.resolution, crop))
-    assert not torch.equal(seen[0], views_of(load_photos(photos)[0], model.base.resolution))
+        assert torch.equal(views, views_of(photo, side, crop))
+    assert not torch.equal(seen[0], views_of(load_photos(photos)[0], side))
 
 
 def test_what_lies_around_the_subject_counts_less_and_the_whole_as_much() -> None:
     photo = Image.new("RGB", (100, 100))
     subject = Box(left=50, top=0, right=100, bottom=100)
 
-    shares = emphasis_of(photo, 10, subject, 0.25)
+    shares = emphasis_of(photo, (10, 10), subject, 0.25)
 
-    assert shares.shape == (len(views_of(photo, 10, subject)), 1, 10, 10)
+    assert shares.shape == (len(views_of(photo, (10, 10), subject)), 1, 10, 10)
     assert torch.allclose(shares.mean((1, 2, 3)), torch.ones(len(shares)))
     first = shares[0, 0]
     assert torch.allclose(first[:, 0] * 4, first[:, -1])
@@ -85,4 +86,4 @@ def test_what_lies_around_the_subject_counts_less_and_the_whole_as_much() -> Non
 def test_without_a_subject_every_place_counts_alike() -> None:
     photo = Image.new("RGB", (90, 60))
 
-    assert torch.equal(emphasis_of(photo, 8, None, 0.25), torch.ones(len(views_of(photo, 8)), 1, 8, 8))
+    assert torch.equal(emphasis_of(photo, (8, 8), None, 0.25), torch.ones(len(views_of(photo, (8, 8))), 1, 8, 8))

@@ -11,6 +11,7 @@ from diffusers.training_utils import compute_snr
 from torch import Tensor
 
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.examples import Examples, Latents, balanced
 from gpu_worker.engine.noise import add_noise, loss_weights, spread
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
@@ -19,9 +20,6 @@ from gpu_worker.engine.slots import WORD_LAYER
 from gpu_worker.engine.training import (
     SMALL,
     DreamBooth,
-    Examples,
-    Latents,
-    balanced,
     embed_together,
     losses_of,
     rate_at,
@@ -44,9 +42,9 @@ RECIPE = Recipe(
 Make = Callable[..., DreamBooth]
 
 
-def latents(count: int, seed: int, emphasis: Tensor | None = None) -> Latents:
+def latents(count: int, seed: int, emphasis: Tensor | None = None, width: int = 8) -> Latents:
     generator = torch.Generator().manual_seed(seed)
-    mean = torch.randn(count, 2, 4, 8, 8, generator=generator)
+    mean = torch.randn(count, 2, 4, 8, width, generator=generator)
     return Latents(mean, torch.full_like(mean, 0.1), emphasis)
 
 
@@ -54,11 +52,11 @@ def latents(count: int, seed: int, emphasis: Tensor | None = None) -> Latents:
 def make(model: Resident) -> Iterator[Make]:
     started: list[DreamBooth] = []
 
-    def start(recipe: Recipe = RECIPE, seed: int = 5, emphasis: Tensor | None = None) -> DreamBooth:
+    def start(recipe: Recipe = RECIPE, seed: int = 5, emphasis: Tensor | None = None, width: int = 8) -> DreamBooth:
         prior = latents(recipe.class_images, 2) if recipe.prior else None
-        classes = None if prior is None else Examples(prior, [["a photo of a dog"]] * recipe.class_images)
-        photos = Examples(latents(3, 1, emphasis), [["a photo of sks dog"]] * 3)
-        started.append(DreamBooth(model, recipe, photos, classes, identifier="sks", seed=seed))
+        classes = [] if prior is None else [Examples(prior, [["a photo of a dog"]] * recipe.class_images)]
+        photos = Examples(latents(3, 1, emphasis, width), [["a photo of sks dog"]] * 3)
+        started.append(DreamBooth(model, recipe, [photos], classes, identifier="sks", seed=seed))
         return started[-1]
 
     yield start
@@ -97,24 +95,27 @@ def test_an_offset_lets_steps_of_nearly_pure_noise_count_where_velocity_is_predi
     torch.testing.assert_close(of_noise[0], of_noise[1])
 
 
-@pytest.mark.parametrize("emphasis", [None, torch.rand(3, 2, 1, 8, 8, generator=torch.Generator().manual_seed(8))])
-def test_the_loss_is_the_papers(make: Make, model: Resident, emphasis: Tensor | None) -> None:
+@pytest.mark.parametrize("width", [8, 12])
+@pytest.mark.parametrize("emphasised", [False, True])
+def test_the_loss_is_the_papers(make: Make, model: Resident, emphasised: bool, width: int) -> None:
     """Instance error plus prior weight times class error, each with its own prompt, computed here by hand."""
-    trainer = make(emphasis=emphasis)
+    shares = torch.rand(3, 2, 1, 8, width, generator=torch.Generator().manual_seed(8))
+    emphasis = shares if emphasised else None
+    trainer = make(emphasis=emphasis, width=width)
     draws, base = trainer.draws, model.base
     generator = torch.Generator().manual_seed((trainer.seed << 20) + 0)
-    clean = trainer.photos.latents.draw(draws.photo[0], draws.view[0], generator)
-    assert trainer.class_images is not None
-    of_class = trainer.class_images.latents.draw(draws.class_image[0], draws.class_view[0], generator)
-    noise = torch.randn(4, 4, 8, 8, generator=generator)
+    clean = trainer.photos[0].latents.draw(draws.photo[0], draws.view[0], generator)
+    of_class = trainer.class_images[0].latents.draw(draws.class_image[0], draws.class_view[0], generator)
+    sizes = [(4, 4, 8, 8)] if width == 8 else [clean.shape, of_class.shape]
+    noise = [rows for size in sizes for rows in torch.randn(size, generator=generator).split(2)]
     expected = torch.tensor(0.0)
     with torch.no_grad():
         counts = torch.ones(()) if emphasis is None else emphasis[draws.photo[0], draws.view[0]]
         for half, prompt, images, weight in (
-            (slice(0, 2), "a photo of sks dog", clean, counts),
-            (slice(2, 4), "a photo of a dog", of_class, 0.5),
+            (0, "a photo of sks dog", clean, counts),
+            (1, "a photo of a dog", of_class, 0.5),
         ):
-            timesteps = draws.timestep[0, half]
+            timesteps = draws.timestep[0].chunk(2)[half]
             noisy, target = add_noise(images, noise[half], base.alphas_cumprod[timesteps], base.prediction_type)
             answer = base.predict(noisy, timesteps, base.encode_prompts([prompt] * 2))
             error = (F.mse_loss(answer, target, reduction="none") * weight).mean((1, 2, 3)) * trainer.weights[timesteps]
@@ -127,7 +128,7 @@ def test_it_learns(make: Make, model: Resident) -> None:
 
     def error(trainer: DreamBooth, step: int) -> float:
         position, trainer.position = trainer.position, step
-        (loss,) = losses_of([trainer], [trainer.rows()])
+        (loss,) = losses_of([trainer], trainer.rows())
         trainer.position = position
         return float(loss)
 
@@ -143,9 +144,9 @@ def test_it_learns(make: Make, model: Resident) -> None:
 
 def test_the_held_out_loss_is_of_views_that_no_step_looks_at(make: Make) -> None:
     trainer = make(changed(steps=60))
-    assert trainer.photos.latents.mean.shape[1] == 1
-    assert trainer.held_out.mean.shape[1] == 1
-    assert not torch.isin(trainer.held_out.mean, trainer.photos.latents.mean).any()
+    assert trainer.photos[0].latents.mean.shape[1] == 1
+    assert trainer.held_out[0].mean.shape[1] == 1
+    assert not torch.isin(trainer.held_out[0].mean, trainer.photos[0].latents.mean).any()
     before = trainer.held_out_loss()
     assert trainer.held_out_loss() == before
     for _ in range(60):
@@ -190,7 +191,7 @@ def test_a_word_can_learn_while_the_text_encoder_rests(make: Make, model: Reside
 def test_every_image_is_called_by_its_own_prompts(make: Make, model: Resident) -> None:
     photos = Examples(latents(2, 1), [["sks dog", "a photo of sks dog"]] * 2)
     classes = Examples(latents(3, 2), [["a photo of a dog"], ["a dog on the moon"], ["a dog in the snow"]])
-    trainer = DreamBooth(model, changed(steps=40), photos, classes, identifier="sks", seed=5)
+    trainer = DreamBooth(model, changed(steps=40), [photos], [classes], identifier="sks", seed=5)
     rows = [
         [texts[at] for at in row] for texts, row in zip(trainer.draws.said, trainer.draws.prompt.tolist(), strict=True)
     ]
@@ -207,7 +208,7 @@ def test_every_image_is_called_by_its_own_prompts(make: Make, model: Resident) -
 def test_the_base_is_its_own_teacher(make: Make, model: Resident) -> None:
     """The class rows' target is the base's answer: at first nothing is wrong with them, and they hold the class."""
     trainer = make(changed(teacher=True, text_learning_rate=0.0, caption_dropout=0.5))
-    noisy, target = trainer._noised(0)
+    ((noisy, target),) = trainer._noised(0)
     with torch.no_grad():
         prompts = model.base.encode_prompts(["a photo of a dog"] * 2)
         expected = model.base.predict(noisy[2:], trainer.draws.timestep[0, 2:], prompts)
@@ -215,7 +216,7 @@ def test_the_base_is_its_own_teacher(make: Make, model: Resident) -> None:
     assert {prompt for said in trainer.draws.said for prompt in said} == {"", "a photo of sks dog", "a photo of a dog"}
     for _ in range(12):
         trainer.step()
-    torch.testing.assert_close(trainer._noised(0)[1], target)  # whatever the slot has learned
+    torch.testing.assert_close(trainer._noised(0)[0][1], target)  # whatever the slot has learned
 
 
 def test_without_a_prior_only_the_photos_count(make: Make) -> None:

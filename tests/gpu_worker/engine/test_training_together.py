@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from gpu_worker.engine.examples import Examples, Latents
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import Sampler
-from gpu_worker.engine.training import SMALL, DreamBooth, Examples, Latents, alike, gradients
+from gpu_worker.engine.training import SMALL, DreamBooth, alike, gradients
 
 STEPS = 6
 TOGETHER = 4
@@ -45,7 +46,7 @@ def begin(model: Resident, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
 
     def start(seed: int, of: Recipe) -> DreamBooth:
         photos, classes = examples(seed, "a photo of sks dog", "sks dog"), examples(seed + 10, "a photo of a dog")
-        started.append(DreamBooth(model, of, photos, classes if of.prior else None, identifier="sks", seed=seed))
+        started.append(DreamBooth(model, of, [photos], [classes] if of.prior else [], identifier="sks", seed=seed))
         return started[-1]
 
     yield start

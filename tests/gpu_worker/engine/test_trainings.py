@@ -140,9 +140,9 @@ def test_a_loss_that_is_no_number_spoils_nobody_elses(
     fine, broken = desk.training(seed=1), desk.training(seed=2)
     plain_rows = DreamBooth.rows
 
-    def rows(self: DreamBooth) -> Rows:
-        shown = plain_rows(self)
-        return replace(shown, noisy=shown.noisy * torch.nan) if self.seed == 2 and self.position >= 3 else shown
+    def rows(self: DreamBooth) -> list[Rows]:
+        spoilt = torch.nan if self.seed == 2 and self.position >= 3 else 1.0
+        return [replace(shown, noisy=shown.noisy * spoilt) for shown in plain_rows(self)]
 
     monkeypatch.setattr(DreamBooth, "rows", rows)
     run(desk, fine, broken)
