@@ -1,14 +1,16 @@
 """What the bot says to those who look after it, and about what they decided."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from discord.utils import format_dt
 
-from bot.text import REPORT_REASONS, bold, plain, quote
+from bot.text import REPORT_REASONS, bold, gpu_time, plain, quote
 from storage.contract import JobKind
 from storage.reports import Case, Reason, Verdict
 from storage.schema import Pause
+from storage.statistics import Day, Figures
 
 MAX_WORDS = 300
 PROMPT_CHARS, NOTE_CHARS, MOST_REPORTS = 200, 200, 3
@@ -110,6 +112,39 @@ def limited(kind: JobKind, per_day: int | None, *, is_usual: bool = False) -> st
         else f"{f'{per_day:,}' if per_day else 'no'} {one if per_day == 1 else many}"
     )
     return f"{how_many} (the usual)" if is_usual else how_many
+
+
+FIGURES = {
+    "pictures": "Pictures",
+    "trainings": "Trainings",
+    "people": "People",
+    "gpu_seconds": "GPU seconds",
+    "failures": "Failures",
+}
+"""By the fields of `Figures`."""
+
+
+def figures_told(figures: Figures, price_per_hour: float = 0, currency: str = "") -> str:
+    """Say what some days came to."""
+    asked = "nobody asked" if not figures.people else f"{figures.people:,} {_people(figures.people)} asked"
+    lines = [
+        f"- {limited(JobKind.IMAGINE, figures.pictures)} and {limited(JobKind.TRAIN, figures.trainings)}; {asked}",
+        f"- {gpu_time(figures.gpu_seconds, price_per_hour, currency) if figures.gpu_seconds else 'no GPU time'}",
+        f"- {figures.failures or 'no'} {'failure' if figures.failures == 1 else 'failures'}",
+    ]
+    return "\n".join(lines)
+
+
+def chart_told(days: Sequence[Day]) -> str:
+    """Say in words what the chart shows, for those who do not see it."""
+    rows = [
+        f"{label} {', '.join(f'{getattr(day.figures, name):.0f}' for day in days)}." for name, label in FIGURES.items()
+    ]
+    return f"Bars for each day from {days[0].date:%d %B} to {days[-1].date:%d %B %Y}. {' '.join(rows)}"
+
+
+def _people(count: int) -> str:
+    return "person" if count == 1 else "people"
 
 
 def standing_of_pause(pause: Pause) -> str:

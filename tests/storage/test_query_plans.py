@@ -10,6 +10,7 @@ from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.bin import binned_models, overdue_models
+from storage.channels import check_open_channel
 from storage.companions import lead_of
 from storage.contract import JobKind
 from storage.database import Database
@@ -18,10 +19,12 @@ from storage.gallery import Scope, Sort, page_of_models, search_models, uses_of
 from storage.history import count_active_trainings, finished_trainings, list_jobs
 from storage.jobs import accept_imagining, accept_training, active_jobs, apply_event, pictures_of, queue_place
 from storage.leftovers import awaited_photos, forget_prompts, prune_inbox, ready_models, unreferenced
+from storage.limits import limit_of
 from storage.models import delete_model, find_model, own_models, suggest_models, usable_models
 from storage.outbox import jobs_in_redis, jobs_to_cancel, next_releases
 from storage.quotas import used
 from storage.schema import Base, DeliveryKind, Job
+from storage.statistics import last_days
 from tests.storage.examples import ANN, GUILD, NOW, new_imagining, new_training, trained
 
 WINDOWS = {JobKind.TRAIN: 8, JobKind.IMAGINE: 128}
@@ -64,6 +67,9 @@ OFTEN: dict[str, Work] = {
     "how long trainings take": lambda session: finished_trainings(session, "demo"),
     "how many trainings come first": lambda session: count_active_trainings(session, "demo"),
     "a quota": lambda session: used(session, ANN, JobKind.IMAGINE, NOW),
+    "a limit": lambda session: limit_of(session, JobKind.IMAGINE, GUILD, {1, 2}),
+    "where a server lets it be used": lambda session: check_open_channel(session, GUILD, [1]),
+    "the last days": lambda session: last_days(session, NOW),
     "a job's pictures": lambda session: pictures_of(session, NOBODY),
     "a job's card": lambda session: find_delivery(session, NOBODY, DeliveryKind.CARD),
     "what is due": lambda session: due_deliveries(session, LATER, busy=(1,), paced=(2,)),

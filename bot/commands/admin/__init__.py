@@ -7,12 +7,12 @@ if TYPE_CHECKING:
 
 
 def register(bot: "Dreambot") -> None:
-    from bot.commands.admin import blocks, channels, pauses, quotas, reports, selftest, status, takedowns
+    from bot.commands.admin import blocks, channels, pauses, quotas, reports, selftest, statistics, status, takedowns
     from bot.commands.admin.group import admin
     from bot.views.channel_card import ChannelMenu
     from bot.views.report_list import CaseButton, PageButton
 
-    for subject in (status, pauses, blocks, takedowns, reports, selftest, quotas, channels):
+    for subject in (status, pauses, blocks, takedowns, reports, selftest, quotas, channels, statistics):
         for command in subject.COMMANDS:
             admin.add_command(command, override=True)
     bot.tree.add_command(admin)
