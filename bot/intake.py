@@ -16,7 +16,7 @@ from bot.decode import Problem
 from bot.decode_process import DecodeProcess
 from bot.photo_checks import Advice, advise
 from bot.services import Services
-from storage.bases import native_side
+from storage.bases import native_side, photo_sizes
 from storage.blobs import Blobs
 from storage.contract import MAX_PHOTOS, MIN_PHOTOS, SubjectKind, photo_key
 from storage.errors import UserError
@@ -126,7 +126,7 @@ class _Intake:
             self._copies.append((position, self._seen[digest]))
             return
         self._seen[digest] = position
-        sight = self._sights[position] = await asyncio.to_thread(see, png, self._kind)
+        sight = self._sights[position] = await asyncio.to_thread(see, png, self._kind, photo_sizes(self._services.base))
         photo = NewPhoto(
             key=photo_key(self._job, position),
             sha256=digest,
@@ -147,5 +147,5 @@ class _Intake:
 
     def _compare(self) -> tuple[tuple[Advice, ...], bytes]:
         looks = {position: sight.look for position, sight in self._sights.items()}
-        cells = {position: sight.square for position, sight in self._sights.items()}
+        cells = {position: sight.cell for position, sight in self._sights.items()}
         return tuple(advise(looks, native_side(self._services.base))), draw_sheet(cells)

@@ -4,6 +4,8 @@ import re
 from enum import StrEnum
 from pathlib import PurePath
 
+from storage.crops import Size, buckets
+
 DEMO = "demo"
 """The small base model that ships with the worker."""
 
@@ -76,6 +78,12 @@ def training_sides(base: str) -> tuple[int, ...]:
     """
     side, grain = native_side(base), 16 if base == DEMO else 64
     return tuple(range(side // 2, side + 1, grain))
+
+
+def photo_sizes(base: str) -> list[Size]:
+    """Return the sizes that photos are trained at unless another side is asked for; of the demo base, the square."""
+    side = native_side(base)
+    return [(side, side)] if base == DEMO else buckets(side, 64)
 
 
 def usual_rates(base: str) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.bases import Shape, base_name, native_side, picture_size, shape_of, shapes
+from storage.bases import Shape, base_name, native_side, photo_sizes, picture_size, shape_of, shapes
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,8 @@ def test_the_demo_base_draws_squares_alone() -> None:
     assert shapes("demo") == (Shape.SQUARE,)
     with pytest.raises(ValueError, match="demo does not draw portrait"):
         picture_size("demo", Shape.PORTRAIT)
+    assert photo_sizes("demo") == [(64, 64)]
+    assert (384, 640) in photo_sizes("sd-1.5")
 
 
 @pytest.mark.parametrize("base", ["sd-1.5", "stabilityai-stable-diffusion-2-1"])
