@@ -39,7 +39,7 @@ TAKEN_DOWN = (
 )
 TOLD = {
     True: "Its owner has a direct message with your reason.",
-    False: "Its owner takes no direct messages; `/models` tells them your reason.",
+    False: "Its owner has not let me write to them directly; `/models` tells them why.",
 }
 RESTORED = "{name}, of <@{owner}>, can be used again as before."
 
@@ -67,7 +67,7 @@ PARTS = {
     Part.BLOBS: Tested("Blob store: a file stored, read and removed", "Look at `BLOB_URL`, its key, and its disk."),
     Part.REDIS: Tested("Redis answers", "It does not. Look at `REDIS_URL`, and whether it runs."),
     Part.WORKER: Tested("A worker for my base model", "There is none. `BASE_MODEL` must be the same on both sides."),
-    Part.CHANNEL: Tested("What I need to be allowed in this channel", ""),
+    Part.CHANNEL: Tested("My permissions in this channel", ""),
     Part.PICTURE: Tested("A picture drawn by a worker, and forgotten", "The worker's log says more."),
 }
 TEST_PROMPT = "a boat at sea"
@@ -170,10 +170,10 @@ def why_reported(case: Case) -> str:
 def case_told(case: Case, name: str | None, owner_id: int | None, address: str | None) -> str:
     """Tell operators of one card: what people say of it, and whose it is."""
     job = case.job
-    where = "a private reply" if address is None else f"[a card]({address})"
+    where = "A private reply" if address is None else f"[A card]({address})"
     drawn = "drawn by the plain base" if name is None else f"drawn by {bold(name)} of <@{owner_id}>"
     prompt = "the words are deleted" if job.prompt_shown is None else quote(job.prompt_shown, PROMPT_CHARS)
-    lines = [f"**{where[0].upper()}{where[1:]}** of <@{job.owner_id}>, {drawn}: {prompt}"]
+    lines = [f"**{where}** of <@{job.owner_id}>, {drawn}: {prompt}"]
     for report in case.reports[:MOST_REPORTS]:
         note = f": {quote(report.note, NOTE_CHARS)}" if report.note.strip() else ""
         reason = REPORT_REASONS[Reason(report.reason)]

@@ -89,14 +89,14 @@ async def decide(interaction: "Interaction", job_id: str, verdict: Verdict) -> N
         await services.queue.stop(stopped)
     for key in decided.keys:
         await services.blobs.delete(key)
-    await reply(interaction, await _told(interaction.client, decided, verdict))
+    await reply(interaction, await _told(interaction.client, services, decided, verdict))
 
 
-async def _told(client: discord.Client, decided: Decided, verdict: Verdict) -> str:
+async def _told(client: discord.Client, services: Services, decided: Decided, verdict: Verdict) -> str:
     """Tell a model's owner what became of it; return what the operator is told."""
     model = decided.model
     if model is not None:
-        told = TOLD[await tell_owner(client, model, why_reported(decided.case))]
+        told = TOLD[await tell_owner(client, services, model, why_reported(decided.case))]
         return DECIDED[verdict].format(name=bold(model.name), owner=model.owner_id, told=told)
     if verdict is Verdict.TAKEN_DOWN:  # it is gone, or was taken down before
         verdict = Verdict.REMOVED

@@ -83,7 +83,11 @@ async def _tried(part: Part, attempt: Callable[[], Awaitable["str | Check"]]) ->
         done = await attempt()
     except BROKEN as error:
         return Check(part, Outcome.FAILS, f"{type(error).__name__}. {PARTS[part].hint}")
-    return done if isinstance(done, Check) else Check(part, Outcome.WORKS, f"{time.monotonic() - began:.2f} s{done}")
+    return (
+        done
+        if isinstance(done, Check)
+        else Check(part, Outcome.WORKS, done or f"{1000 * (time.monotonic() - began):,.0f} ms")
+    )
 
 
 async def _database(services: Services) -> str:

@@ -144,7 +144,8 @@ DEFAULTS_INTRODUCED = "**What `/imagine` takes by itself**, where you say nothin
 NO_DEFAULTS = "- one square picture, for everybody in the channel to see"
 WHEN_DIRECT = "When the channel where you asked is gone or closed to me, or a job outlasts its private reply,"
 DIRECT_MESSAGES = {
-    True: f"**Direct messages: on.** {WHEN_DIRECT} I send you what I made directly. For nothing else.",
+    True: f"**Direct messages: on.** {WHEN_DIRECT} I send you what I made directly. Beside that I write only "
+    "if a model of yours is taken down.",
     False: f"**Direct messages: off.** {WHEN_DIRECT} what I made waits for you in `/jobs`.",
 }
 SHAPES = {

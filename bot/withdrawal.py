@@ -6,6 +6,7 @@ import discord
 
 from bot.admin_text import taken_down_notice
 from bot.services import Services
+from storage.people import wants_direct_messages
 from storage.schema import Model
 from storage.takedowns import take_down
 
@@ -21,11 +22,14 @@ async def withdraw_model(
     for job in jobs:
         await services.queue.stop(job)
     services.wake_delivery()
-    return model, await tell_owner(client, model, words)
+    return model, await tell_owner(client, services, model, words)
 
 
-async def tell_owner(client: discord.Client, model: Model, words: str) -> bool:
-    """Write to a model's owner why it is taken down; returns False where they take no direct messages."""
+async def tell_owner(client: discord.Client, services: Services, model: Model, words: str) -> bool:
+    """Write to a model's owner why it is taken down, if they let us; returns whether they have it."""
+    async with services.database.read() as session:
+        if not await wants_direct_messages(session, model.owner_id):
+            return False
     try:
         person = await client.fetch_user(model.owner_id)
         await person.send(taken_down_notice(model.name, words))

@@ -8,8 +8,10 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from bot.app import Dreambot
 from bot.composition import open_house
 from bot.loops import running
 from bot.playground.main_job import MainJobFailed, Player, Subject
@@ -66,6 +68,7 @@ async def run(folder: Path, sample: Path, *, once: bool, port: int) -> int:
         process = await stack.enter_async_context(worker(redis_url, str(blobs), state))
         house = await stack.enter_async_context(open_house(playground_settings(state, blobs, redis_url)))
         world = await stack.enter_async_context(open_world(house.bot, 0 if once else port))
+        _let_operate(house.bot, world.moderator.id)
         memory = Memory(worker=process.pid, redis=redis_pid)
         await stack.enter_async_context(running([*house.loops, world.tick, memory.watch]))
         say(f"The playground is open: {world.preview.url}")
@@ -104,6 +107,12 @@ def playground_settings(state: Path, blobs: Path, redis_url: str) -> BotSettings
             "files_port": 0,
         }
     )
+
+
+def _let_operate(bot: Dreambot, person_id: int) -> None:
+    """Name somebody who runs the bot. People are born with the simulated Discord, after the settings are read."""
+    operated = bot.services.settings.model_copy(update={"operators": str(person_id)})
+    bot.services = replace(bot.services, settings=operated)
 
 
 async def _stay(world: World) -> None:

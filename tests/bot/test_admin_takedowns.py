@@ -25,7 +25,7 @@ async def test_nobody_uses_or_finds_it_and_its_jobs_stop(world: World, operator:
     told = await take_down(world, operator, rex)
 
     assert f"**rex**, of <@{world.ada.id}>, is taken down" in told
-    assert "Its owner has a direct message" in told
+    assert "Its owner has not let me write to them directly" in told
     assert (await world.job(job.id)).state is JobState.CANCELLED
     assert world.queue.stopped == [job.id]
     for person in (world.ada, world.ben):
@@ -41,7 +41,8 @@ async def test_nobody_uses_or_finds_it_and_its_jobs_stop(world: World, operator:
 
 async def test_its_owner_reads_why_and_may_delete_it(world: World, operator: MemberActor) -> None:
     rex = await trained(world, world.ada)
-    await take_down(world, operator, rex)
+    await world.ada.click(shown(await world.ada.slash(world.channel, "settings")), label="Allow direct messages")
+    assert "Its owner has a direct message" in await take_down(world, operator, rex)
 
     page = shown(await world.ada.slash(world.channel, "models"))
     assert "taken down" in words(page.message)
