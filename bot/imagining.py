@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from bot.app import Dreambot
 
 MODEL_ID = re.compile(r"[0-9a-f]{32}")
+TAKES = 3
+"""Pictures of each scene of a story, of which the most alike becomes the page (`python -m benchmarks.dataset`)."""
 UNREADY_LOOKED_AT = 100
 """How many of a person's newest models are looked through for a name that cannot draw yet."""
 
@@ -139,7 +141,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
                 parent=wish.parent,
                 look=None if look is None else look.name,
                 lossless=wish.lossless,
-                scored=pictures.kind is SetKind.DATASET,
+                scored=pictures.kind in {SetKind.STORYBOOK, SetKind.DATASET},
             )
         )
     together = pictures.kind is not None or len(asked) > 1
@@ -184,9 +186,10 @@ def drawn_words(prompt: str, look: Look | None, seed: int, count: int) -> Pictur
 
 
 def story_words(scenes: Sequence[str], look: Look | None, kind: SetKind) -> Pictures:
-    """Put each scene into the look, for a picture of its own; braces are words here."""
+    """Put each scene into the look, for pictures of its own; braces are words here."""
     around = [(scene if look is None else look.around(scene), scene) for scene in scenes]
-    return Pictures([Run(words, scene, place, 1) for place, (words, scene) in enumerate(around)], kind)
+    takes = TAKES if kind is SetKind.STORYBOOK else 1
+    return Pictures([Run(words, scene, place * takes, takes) for place, (words, scene) in enumerate(around)], kind)
 
 
 async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, *, same_seed: bool = False) -> None:

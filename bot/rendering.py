@@ -18,7 +18,7 @@ from storage.history import message_of
 from storage.jobs import pictures_of, queue_place
 from storage.models import model_of, second_model_of
 from storage.schema import ACTIVE, WAITING, DeliveryKind, Image, Job, SetKind
-from storage.sets import members, pictures_of_set, set_of
+from storage.sets import best_of_each, members, pictures_of_set, set_of
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +58,10 @@ async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES, 
     async with services.database.read() as session:
         around, images = await _around(session, job)
     if around.kind is SetKind.STORYBOOK and images and all(each.state.ended for each in around.jobs):
-        page = min(page, len(images) - 1)
-        (*files,) = await load(services, [images[page].key], f"page-{page + 1}", limit, spoiler=job.spoiler)
-        story = story_card.render(around, images, page, files[0] if files else None)
+        pages = best_of_each(images)
+        page = min(page, len(pages) - 1)
+        (*files,) = await load(services, [pages[page].key], f"page-{page + 1}", limit, spoiler=job.spoiler)
+        story = story_card.render(around, pages, page, files[0] if files else None)
         return marked(story, job.id, DeliveryKind.CARD)
     if around.kind is SetKind.DATASET:
         files = await load(services, [image.key for image in dataset_card.shown_of(images)], "picture", limit)

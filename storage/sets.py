@@ -1,5 +1,6 @@
 """Pictures of several prompts that were asked for together: promised at once, shown on one card, stopped together."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -21,7 +22,7 @@ from storage.jobs import (
 from storage.people import ensure_owner
 from storage.schema import Companion, Image, Job, PictureSet, SetKind
 
-__all__ = ["accept_set", "forget_card", "members", "pictures_of_set", "set_of"]
+__all__ = ["accept_set", "best_of_each", "forget_card", "members", "pictures_of_set", "set_of"]
 
 
 async def accept_set(
@@ -64,6 +65,19 @@ async def forget_card(session: AsyncSession, job: Job) -> list[str]:
     if (together := await set_of(session, job.id)) is not None:
         together.words = None
     return keys
+
+
+def best_of_each(images: Sequence[Image]) -> list[Image]:
+    """Return of each job the picture that is most like its subject, or its first where nothing tells."""
+    best: dict[str, Image] = {}
+    for image in images:
+        if image.job_id not in best or _score(image) > _score(best[image.job_id]):
+            best[image.job_id] = image
+    return list(best.values())
+
+
+def _score(image: Image) -> float:
+    return -math.inf if image.score is None else image.score
 
 
 async def pictures_of_set(session: AsyncSession, jobs: Sequence[Job]) -> Sequence[Image]:

@@ -10,6 +10,7 @@ from bot.commands.imagine import choose_model
 from bot.datasets import MAX_PICTURES, MIN_PICTURES, NoSubject
 from bot.estimates import usual_picture_seconds
 from bot.imagining import pick_model
+from bot.limits import all_per_day
 from bot.views.dataset_card import ZipButton
 from bot.views.dataset_offer import DeclineButton, DrawButton, Offer, render
 from storage.contract import JobKind, SubjectKind
@@ -53,7 +54,7 @@ async def dataset(
             asked_by=interaction.id,
             picture_seconds=await usual_picture_seconds(session, subject.base),
             used=await used(session, person, JobKind.IMAGINE, services.clock()),
-            per_day=services.settings.max_pictures_per_day,
+            per_day=(await all_per_day(session, services.settings, interaction))[JobKind.IMAGINE],
             price_per_hour=services.settings.gpu_price_per_hour,
             currency=services.settings.currency,
         )

@@ -37,20 +37,20 @@ class Offer:
     """What a picture took lately of the GPU; None before there was one."""
     used: int
     """Pictures of the last 24 hours."""
-    per_day: int
-    """Pictures that the person may ask for in 24 hours; 0 for no limit."""
+    per_day: int | None
+    """Pictures that the person may ask for in 24 hours; None for no limit."""
     price_per_hour: float = 0
     currency: str = ""
 
 
 def render(offer: Offer) -> ui.LayoutView:
     variety = f"{len(PLACES)} places, {len(VIEWS)} views and {len(LIGHT)} kinds of light"
-    quota = [QUOTA.format(per_day=offer.per_day, used=offer.used)] if offer.per_day else []
+    quota = [QUOTA.format(per_day=offer.per_day, used=offer.used)] if offer.per_day is not None else []
     parts: list[ui.Item[Any]] = [
         ui.TextDisplay(f"### {offer.count} pictures of {plain(offer.model.name)}, to train with"),
         ui.TextDisplay(
-            f"I draw {plain(offer.model.name)} in up to {variety}. What looks too little like your photos, and what "
-            "comes out twice, stays out of the zip, so it may hold a few pictures less."
+            f"I draw {plain(offer.model.name)} in up to {variety}. What looks too little like its photos, and what "
+            "comes out twice, stays out of the zip, so it may hold fewer than you asked for."
         ),
         ui.TextDisplay(dataset_cost(offer.count, offer.picture_seconds, offer.price_per_hour, offer.currency)),
         *(ui.TextDisplay(f"-# {line}") for line in quota),

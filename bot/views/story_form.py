@@ -7,7 +7,7 @@ import discord
 from discord import ui
 
 from bot.forms import Form
-from bot.imagining import Wish, imagine
+from bot.imagining import TAKES, Wish, imagine
 from bot.prompts import tidy
 from bot.replies import pressed
 from bot.stories import MAX_SCENE_CHARS, MAX_SCENES, read_scenes
@@ -41,7 +41,7 @@ class StoryForm(Form, template=r"story:(?P<model>[0-9a-f]{32}):(?P<look>[0-9a-z]
             custom_id="scenes",
         )
         self.add_item(ui.Label(text="Title", component=self.heading))
-        about = f"One to {MAX_SCENES}, a line for each; every line becomes a page."
+        about = f"One to {MAX_SCENES}, a line for each; every line becomes a page, the best of {TAKES} pictures."
         self.add_item(ui.Label(text="Scenes", description=about, component=self.scenes))
 
     @classmethod

@@ -115,12 +115,13 @@ async def publication(world: World, job: Job, variant: Variant, file: bytes, sco
     }
 
 
-async def drawn(world: World, job: Job) -> None:
-    """Let a worker draw what the job asks for."""
+async def drawn(world: World, job: Job, scores: Sequence[float] = ()) -> None:
+    """Let a worker draw what the job asks for, and score each picture where there are `scores`."""
     await world.apply(Started, job.id, worker="w", steps=20)
     pictures = []
     for position in range(job.request["count"]):
         key = picture_key(job.id, 1, position)
         await world.services.blobs.put(key, png(position))
-        pictures.append(MadePicture(key=key, seed=job.request["seed"] + position, width=SIDE, height=SIDE))
+        score = scores[position] if scores else None
+        pictures.append(MadePicture(key=key, seed=job.request["seed"] + position, width=SIDE, height=SIDE, score=score))
     await world.apply(Done, job.id, seconds=2, imagined=Imagined(pictures=tuple(pictures)))

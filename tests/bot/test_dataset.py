@@ -357,7 +357,7 @@ def test_any_offer_of_a_data_set(model: Model, count: int, asked_by: int, data: 
         asked_by=asked_by,
         picture_seconds=data.draw(st.none() | st.floats(0, 10**6)),
         used=data.draw(st.integers(0, 10**6)),
-        per_day=data.draw(st.integers(0, 10**6)),
+        per_day=data.draw(st.none() | st.integers(0, 10**6)),
         price_per_hour=data.draw(st.floats(0, 10**4)),
         currency="*EUR*",
     )

@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from bot.display import for_display
 from bot.erasure import erase_model
+from bot.imagining import TAKES
 from bot.stories import MAX_SCENE_CHARS, MAX_SCENES, NoScenes, as_pdf, read_scenes
 from bot.views.picture_card import Around
 from bot.views.story_card import render
 from bot.views.story_form import StoryForm
 from storage.contract import Failed, FailureReason
 from storage.schema import Job, JobState, Model, PictureSet, SetKind
+from storage.sets import best_of_each, pictures_of_set
 from tests.bot.conftest import Restart, World, answer, shown, words
 from tests.bot.made import drawn, png, trained
 from tests.bot.payloads import check_message, check_modal
@@ -76,6 +79,23 @@ async def test_a_story_is_bound_as_a_book(world: World) -> None:
     assert book.filename == "story.pdf"
     assert packed.startswith(b"%PDF")
     assert packed.count(b"/Type /Page\n") == 4  # the title, and three scenes
+
+
+async def test_of_each_scene_the_picture_most_alike_becomes_the_page(world: World) -> None:
+    await trained(world, world.ada)
+    scenes, card = await told(world)
+    assert [job.request["scored"] for job in scenes] == [True] * 3
+    for job, best in zip(scenes, (2, 0, 1), strict=True):
+        await drawn(world, job, scores=[0.9 if place == best else 0.2 for place in range(TAKES)])
+    await world.deliver(after=5)
+
+    assert "Page 1 of 3" in words(card.message)
+    for job, best in zip(scenes, (2, 0, 1), strict=True):
+        async with world.services.database.read() as session:
+            pages = best_of_each(await pictures_of_set(session, [job]))
+        assert [page.position for page in pages] == [best]
+    shown_bytes = await card.attachments[0].read()
+    assert shown_bytes == for_display(png(2))
 
 
 async def test_a_scene_that_fails_leaves_the_others(world: World) -> None:
