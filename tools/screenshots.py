@@ -33,6 +33,7 @@ TO_THE_TOP = """message => {
     const channel = document.getElementById("channel-timeline");
     channel.scrollTop += message.getBoundingClientRect().top - channel.getBoundingClientRect().top - 60;
 }"""
+ANSWER_SECONDS = 60
 PHOTOS = Path("gpu_worker/demo_bundle/photos")
 MAIN_JOB_SECONDS = 1800.0
 
@@ -92,11 +93,14 @@ class Visitor:
 
     def to_latest(self) -> None:
         """Scroll the channel until the newest message is on top, or all of it at the bottom."""
+        self._jump_to_latest()
+        self.page.locator("#channel-message-list > :last-child").evaluate(TO_THE_TOP)
+
+    def _jump_to_latest(self) -> None:
         button = self.page.locator("#new-messages")
         if button.is_visible():
             button.click()
-        self.page.wait_for_timeout(500)
-        self.page.locator("#channel-message-list > :last-child").evaluate(TO_THE_TOP)
+            self.page.wait_for_timeout(500)
 
     def begin_command(self, name: str) -> None:
         """Type the command until the page takes it for one: a busy page may draw its composer anew meanwhile."""
@@ -128,6 +132,7 @@ class Visitor:
 
     def command(self, name: str, **options: str) -> None:
         """Type a command on a fresh page and send it; the answer is on screen when this returns."""
+        before = ""
         for last in (False, False, True):
             try:
                 self.begin_anew()
@@ -137,13 +142,27 @@ class Visitor:
                     if not field.count():
                         self.add_option(option)
                     field.fill(value, timeout=5000)
+                before = self.newest()
                 self.send()
                 break
             except TookTooLong:  # a card was edited just then, and the page was drawn anew
                 if last:
                     raise
-        self.page.wait_for_timeout(3000)
+        self._wait_for_answer(before)
         self.to_latest()
+
+    def newest(self) -> str:
+        """Return the words of the newest message, which the page may hold back while one looks at an older one."""
+        self._jump_to_latest()
+        last = 'document.querySelector("#channel-message-list").lastElementChild?.innerText ?? ""'
+        return str(self.page.evaluate(last))
+
+    def _wait_for_answer(self, before: str) -> None:
+        for _ in range(ANSWER_SECONDS):
+            self.page.wait_for_timeout(1000)
+            if self.newest() != before or self.page.locator("#modal-root form").is_visible():
+                break
+        self.page.wait_for_timeout(1500)
 
     def press(self, label: str) -> None:
         """Press the last button with this label."""
@@ -170,6 +189,7 @@ class Visitor:
         self.page.reload()
         self.page.locator("#channel-composer-input").wait_for()
         self.page.wait_for_timeout(2000)
+        expect(self.page.get_by_text("Loading preview")).to_have_count(0, timeout=60_000)
         if self.viewer:
             self.become(self.viewer)
 

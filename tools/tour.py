@@ -19,16 +19,10 @@ class Stop:
     go: Callable[[Visitor], None]
 
 
-def newest(visitor: Visitor) -> str:
-    """Return the words of the newest message."""
-    last = 'document.querySelector("#channel-message-list").lastElementChild?.innerText ?? ""'
-    return str(visitor.page.evaluate(last))
-
-
 def wait_for_pictures(visitor: Visitor, before: str) -> None:
     """Wait until another message than `before` shows what was drawn, however busy the machine is."""
     for _ in range(PATIENCE_SECONDS):
-        words = newest(visitor)
+        words = visitor.newest()
         if words != before and "AI-made" in words:
             break
         visitor.page.wait_for_timeout(1000)
@@ -49,14 +43,14 @@ def owner(visitor: Visitor) -> None:
 
 
 def card(visitor: Visitor) -> None:
-    before = newest(visitor)
+    before = visitor.newest()
     visitor.command("imagine", prompt="rex on the moon", seed="7")
     wait_for_pictures(visitor, before)
 
 
 def template(visitor: Visitor) -> None:
     visitor.close_form()
-    before = newest(visitor)
+    before = visitor.newest()
     visitor.command("imagine", prompt="rex {at the beach|in the forest|in the snow|in space}", count="4")
     wait_for_pictures(visitor, before)
 
@@ -81,17 +75,13 @@ def styles(visitor: Visitor) -> None:
 
 
 def avatars(visitor: Visitor) -> None:
-    before = newest(visitor)
+    before = visitor.newest()
     visitor.command("imagine", prompt="rex", look="avatars")
     wait_for_pictures(visitor, before)
 
 
 def story_form(visitor: Visitor) -> None:
-    visitor.begin_anew()
-    visitor.begin_command("storybook")
-    visitor.fill("model", "rex")
-    visitor.page.locator(".command-popup").get_by_text("rex · dog").first.click()
-    visitor.send()
+    visitor.command("storybook", model="rex")
     fields = visitor.page.locator("#modal-root input, #modal-root textarea")
     fields.nth(0).fill("Rex goes out")
     scenes = [
@@ -106,7 +96,7 @@ def story_form(visitor: Visitor) -> None:
 
 
 def story(visitor: Visitor) -> None:
-    before = newest(visitor)
+    before = visitor.newest()
     visitor.page.locator("#modal-root button[type=submit]").click()
     wait_for_pictures(visitor, before)
     visitor.press("Next")
