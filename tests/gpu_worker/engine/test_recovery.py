@@ -54,7 +54,7 @@ BRANCHES = {
     "resting text": replace(RECIPE, text_learning_rate=0.0),
     "average": replace(RECIPE, ema=0.9),
     "word": replace(RECIPE, text_learning_rate=0.0, word_learning_rate=1e-2),
-    "teacher": replace(RECIPE, teacher=True, caption_dropout=0.2),
+    "teacher": replace(RECIPE, teacher=True, caption_dropout=0.2, aspects=True),
 }
 
 
@@ -136,6 +136,12 @@ def use(monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> None:
     monkeypatch.setattr(training_job, "choose_recipe", lambda *_: recipe)
 
 
+def pretend_embedders(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let scores be asked of embedders that see nothing: the tests say what they are."""
+    monkeypatch.setattr(house.model, "embedders", SimpleNamespace(choosing=None, judging=None))
+    monkeypatch.setattr(publishing, "refer", lambda *_: None)
+
+
 def let_scores_differ(house: House, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Score candidates by their brightness, so that the best is rarely the last; return where scores are noted."""
     scores: list[float] = []
@@ -144,7 +150,7 @@ def let_scores_differ(house: House, monkeypatch: pytest.MonkeyPatch) -> list[flo
         scores.append(-sum(ImageStat.Stat(picture).mean[0] for picture in given[2].pictures))
         return score_of(scores[-1])
 
-    monkeypatch.setattr(house.model, "embedders", SimpleNamespace(choosing=None, judging=None))
+    pretend_embedders(house, monkeypatch)
     monkeypatch.setattr(training_job, "score_candidate", brightness)
     return scores
 
@@ -182,7 +188,7 @@ def test_runners_up_are_published_beside_the_best_and_outlive_the_worker(
         scores = iter(Score(likeness=like, adherence=right, copied=0, repeated=0, drift=0) for like, right in parts)
         monkeypatch.setattr(training_job, "score_candidate", lambda *_: next(scores))
 
-    monkeypatch.setattr(house.model, "embedders", SimpleNamespace(choosing=None, judging=None))
+    pretend_embedders(house, monkeypatch)
     points = sorted(points_to_try(RECIPE, CHOOSING.pictures, CHOOSING.sampler(RECIPE)))
     judged()
     straight = house.finish()
@@ -222,7 +228,7 @@ def test_a_prior_without_weight_has_no_teacher(
 def test_a_training_that_no_longer_pays_ends_with_its_best(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trained far too long on purpose: the first candidate stays the best, and most of the steps are saved."""
     scores = iter(range(5, -95, -1))  # each clearly worse than the one before
-    monkeypatch.setattr(house.model, "embedders", SimpleNamespace(choosing=None, judging=None))
+    pretend_embedders(house, monkeypatch)
     monkeypatch.setattr(training_job, "score_candidate", lambda *_: score_of(next(scores) / 5))
     recipe = replace(RECIPE, steps=100, candidates=20)
     use(monkeypatch, recipe)
