@@ -73,6 +73,7 @@ ABLATIONS = {
     "no scene prompts in the prior": Ablation({"scene_share": 0.0}),
     "no prior": Ablation({"prior_weight": 0.0}),
     "base as teacher": Ablation({"teacher": True}),
+    "captions": Ablation({"caption_share": 0.5}),
     "caption dropout": Ablation({"caption_dropout": 0.1}),
     "no min-SNR": Ablation({"min_snr": None}),
     "no SNR offset": Ablation({"snr_offset": 0.0}),
