@@ -4,6 +4,7 @@ import pytest
 from simcord.actors import MemberActor
 
 from storage.contract import JobKind
+from storage.errors import Paused
 from storage.outbox import next_releases
 from tests.bot.conftest import Restart, World, answer, shown
 from tests.bot.made import begun, drawn
@@ -44,9 +45,9 @@ async def test_a_pause_takes_in_nothing_and_lets_go_on_what_was_asked_for(
     assert "Nothing was paused." in answer(await operator.slash(world.channel, "admin resume"))
 
 
-async def test_a_draft_waits_for_the_end_of_a_pause(world: World, operator: MemberActor) -> None:
+async def test_a_pause_holds_in_the_transaction_that_would_promise(world: World, operator: MemberActor) -> None:
     await operator.slash(world.channel, "admin pause")
-    with pytest.raises(Exception, match="paused"):
+    with pytest.raises(Paused):
         await begun(world, world.ada)
 
 

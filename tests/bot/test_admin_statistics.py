@@ -79,7 +79,7 @@ FIGURES = st.builds(
 )
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(st.lists(FIGURES, min_size=DAYS, max_size=DAYS), FIGURES)
 def test_discord_takes_the_card(days: list[Figures], together: Figures) -> None:
     check_message(render(of_days(days), together, everywhere=True, price_per_hour=1, currency="€").view)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from simcord.actors import MemberActor
 from sqlalchemy import select
@@ -82,6 +82,7 @@ async def test_it_is_for_operators_alone(world: World, manager: MemberActor) -> 
     assert "for those who run this bot" in answer(await manager.slash(world.channel, "admin test"))
 
 
+@settings(max_examples=20)
 @given(st.lists(st.builds(Check, st.sampled_from(Part), st.sampled_from(Outcome), st.text()), max_size=len(Part)))
 def test_discord_takes_the_checklist(checks: list[Check]) -> None:
     check_message(render(checks))
