@@ -82,7 +82,8 @@ async def _around(session: AsyncSession, job: Job) -> tuple[Around, Sequence[Ima
     seconds = {each.id: second for each in jobs if (second := await second_model_of(session, each)) is not None}
     if together is None:
         return Around(parent=address, seconds=seconds), await pictures_of(session, job.id)
-    models = {each.model_id: await model_of(session, each) for each in jobs if each.model_id is not None}
+    with_models = {each.model_id: each for each in jobs if each.model_id is not None}
+    models = {model_id: await model_of(session, each) for model_id, each in with_models.items()}
     known = {model_id: model for model_id, model in models.items() if model is not None}
     around = Around(jobs=jobs, models=known, seconds=seconds, words=together.words, kind=together.kind, parent=address)
     return around, await pictures_of_set(session, jobs)

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import pytest
 
+from gpu_worker.pipe import ImaginingDone, PictureFile
 from gpu_worker.shelf import Shelf
-from gpu_worker.transfer import CannotFetch, fetch_imagining
+from gpu_worker.transfer import CannotFetch, fetch_imagining, store_result
 from storage.blobs import Blobs
-from storage.contract import Adapter, FailureReason, ImagineRequest, Source, Subject, Tool
+from storage.contract import Adapter, FailureReason, Imagined, ImagineRequest, Source, Subject, Tool
 
 PICTURE, MASK = "pictures/a/1/0.png", "masks/a/0.png"
 
@@ -55,6 +56,17 @@ async def test_adapters_picture_and_mask_are_brought(blobs: Blobs, shelf: Shelf,
     assert order.source is not None
     assert order.mask is not None
     assert (order.source.read_bytes(), order.mask.read_bytes()) == (b"picture", b"mask")
+
+
+async def test_a_score_comes_along_with_its_picture(blobs: Blobs, tmp_path: Path) -> None:
+    asked = ImagineRequest(job=uuid4().hex, attempt=1, base="demo", prompt="sks dog", seed=1, count=2, scored=True)
+    files = []
+    for place, score in enumerate((0.7, None)):
+        (tmp_path / f"{place}.png").write_bytes(b"picture")
+        files.append(PictureFile(path=tmp_path / f"{place}.png", seed=place, width=64, height=64, score=score))
+    stored = await store_result(blobs, asked, ImaginingDone(job=asked.job, pictures=tuple(files), seconds=1))
+    assert isinstance(stored, Imagined)
+    assert [picture.score for picture in stored.pictures] == [0.7, None]
 
 
 @pytest.mark.parametrize(

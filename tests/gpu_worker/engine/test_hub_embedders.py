@@ -11,6 +11,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, Dinov2Con
 
 from gpu_worker import pipe
 from gpu_worker.engine import training_job
+from gpu_worker.engine.adapters import load_adapter
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.embedder import Embedders, pixels_of
 from gpu_worker.engine.fidelity import find_copies, score_places, score_style, score_subject
@@ -118,3 +119,6 @@ def test_a_training_is_chosen_and_judged_by_them(
     *_, done = filter(None, training_job.train(model, order, tmp_path / "cache"))
     assert isinstance(done, pipe.TrainingDone)
     assert done.findings is not None
+    reference = load_adapter(done.adapter, digest=None, base_digest=base.digest).reference
+    assert reference is not None
+    assert reference.embedder == embedders.choosing.digest != embedders.judging.digest
