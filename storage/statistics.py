@@ -44,7 +44,9 @@ async def _figures(session: AsyncSession, begin: datetime, end: datetime, guild_
     amount, seconds = func.coalesce(func.sum(Charge.amount), 0), func.coalesce(func.sum(Job.seconds), 0.0)
     query = select(Job.kind, Job.state, func.count(), amount, seconds).join(Charge, Charge.job_id == Job.id)
     rows = (await session.execute(query.where(*within).group_by(Job.kind, Job.state))).all()
-    succeeded = {kind: (int(made), float(took or 0)) for kind, state, _, made, took in rows if state is JobState.SUCCEEDED}
+    succeeded = {
+        kind: (int(made), float(took or 0)) for kind, state, _, made, took in rows if state is JobState.SUCCEEDED
+    }
     return Figures(
         pictures=succeeded.get(JobKind.IMAGINE, (0, 0.0))[0],
         trainings=succeeded.get(JobKind.TRAIN, (0, 0.0))[0],

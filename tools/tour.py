@@ -103,6 +103,16 @@ def story(visitor: Visitor) -> None:
     visitor.to_message("Rex goes out")
 
 
+def offer(visitor: Visitor) -> None:
+    visitor.command("dataset", model="rex", count="8")
+
+
+def data_set(visitor: Visitor) -> None:
+    before = visitor.newest()
+    visitor.press("Draw them")
+    wait_for_pictures(visitor, before)
+
+
 def gallery(visitor: Visitor) -> None:
     visitor.command("models")
 
@@ -177,6 +187,8 @@ STOPS: Sequence[Stop] = (
     Stop("avatars", "Avatars", "Some looks are a set: eight pictures, drawn and shown together.", avatars),
     Stop("story-form", "A story", "`/storybook` takes its scenes line by line.", story_form),
     Stop("story", "Page by page", "The same subject on every page; as a book it is a PDF.", story),
+    Stop("dataset-offer", "Data to train with", "`/dataset` says what it takes before it begins.", offer),
+    Stop("dataset", "As many as you like", "Weak ones and doubles are left out of the zip.", data_set),
     Stop("models", "Models", "Your own, the server's, those shared with you: in the order you like.", gallery),
     Stop("model", "One model", "Samples, how it does, how it is used, and all that its owner may do.", model),
     Stop("delete", "Second thoughts", "A deletion is asked about, and can be undone for a day.", deletion),

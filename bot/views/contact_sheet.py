@@ -1,4 +1,4 @@
-"""What a person sees before a training begins: the squares that will be trained on, advice, the estimate, and a choice.
+"""What a person sees before a training begins: the crops that will be trained on, advice, the estimate, and a choice.
 
 Where consent is missing the card carries its words, and the button agrees to them.
 """
