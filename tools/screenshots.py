@@ -241,7 +241,11 @@ def tour(page: Page, out: Path, document: Path) -> None:
 
     visitor = Visitor(page, out)
     for stop in STOPS:
-        stop.go(visitor)
+        try:
+            stop.go(visitor)
+        except TookTooLong:  # the page was drawn anew between a look and a press
+            visitor.begin_anew()
+            stop.go(visitor)
         visitor.shoot(stop.name)
         print(stop.name, flush=True)
     document.write_text(written(BEFORE, STOPS, out.relative_to(document.parent)), encoding="utf-8")
