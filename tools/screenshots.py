@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from PIL import Image, ImageFilter
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from playwright.sync_api import TimeoutError as TookTooLong
 
 CHROMIUM_FLAGS = [
@@ -33,7 +33,10 @@ TO_THE_TOP = """message => {
     const channel = document.getElementById("channel-timeline");
     channel.scrollTop += message.getBoundingClientRect().top - channel.getBoundingClientRect().top - 60;
 }"""
-ANSWER_SECONDS = 60
+BUSY = """() => document.getElementById("preview-app").getAttribute("aria-busy") !== "false"
+    || /…$/.test(document.getElementById("action-status").textContent)"""
+"""Whether the page is still being drawn or an action is on its way: what is typed meanwhile, it may throw away."""
+ANSWER_SECONDS, SETTLE_SECONDS = 60, 120
 PHOTOS = Path("gpu_worker/demo_bundle/photos")
 MAIN_JOB_SECONDS = 1800.0
 
@@ -77,9 +80,17 @@ class Visitor:
     def __init__(self, page: Page, out: Path) -> None:
         self.page, self.out, self.viewer = page, out, ""
 
+    def settle(self) -> None:
+        """Wait until the page has drawn everything and been quiet for a second; raises TimeoutError."""
+        quiet, end = 0, time.monotonic() + SETTLE_SECONDS
+        while quiet < 5:
+            if time.monotonic() > end:
+                raise TimeoutError("the page does not come to rest")
+            quiet = 0 if self.page.evaluate(BUSY) else quiet + 1
+            self.page.wait_for_timeout(200)
+
     def shoot(self, name: str) -> None:
-        self.page.wait_for_timeout(1500)
-        expect(self.page.get_by_text("Updating viewport")).to_have_count(0, timeout=20_000)
+        self.settle()
         for _ in range(40):
             if self.page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth)"):
                 break
@@ -100,7 +111,7 @@ class Visitor:
         button = self.page.locator("#new-messages")
         if button.is_visible():
             button.click()
-            self.page.wait_for_timeout(500)
+            self.settle()
 
     def begin_command(self, name: str) -> None:
         """Type the command until the page takes it for one: a busy page may draw its composer anew meanwhile."""
@@ -128,6 +139,7 @@ class Visitor:
         self.page.locator(f"input.command-file-input[data-option='{option}']").set_input_files(photo)
 
     def send(self) -> None:
+        self.settle()
         self.page.locator("#send-message").click()
 
     def command(self, name: str, **options: str) -> None:
@@ -162,24 +174,26 @@ class Visitor:
             self.page.wait_for_timeout(1000)
             if self.newest() != before or self.page.locator("#modal-root form").is_visible():
                 break
-        self.page.wait_for_timeout(1500)
+        self.settle()
 
     def press(self, label: str) -> None:
         """Press the last button with this label."""
         self.page.locator("#channel-timeline button").get_by_text(label, exact=True).last.click()
-        self.page.wait_for_timeout(2500)
+        self.page.wait_for_timeout(1000)
+        self.settle()
 
     def choose(self, menu: str, option: str) -> None:
         """Choose in the last menu that shows these words."""
         self.page.locator("#channel-timeline [role=combobox]").filter(has_text=menu).last.click()
         self.page.locator("[role=option]").filter(has_text=option).last.click()
-        self.page.wait_for_timeout(2500)
+        self.page.wait_for_timeout(1000)
+        self.settle()
 
     def become(self, name: str) -> None:
         """Look with another person's eyes."""
         self.viewer = name
         self.page.locator("#viewer-picker").select_option(label=name)
-        self.page.wait_for_timeout(2000)
+        self.settle()
 
     def close_form(self) -> None:
         self.page.keyboard.press("Escape")
@@ -188,8 +202,7 @@ class Visitor:
     def begin_anew(self) -> None:
         self.page.reload()
         self.page.locator("#channel-composer-input").wait_for()
-        self.page.wait_for_timeout(2000)
-        expect(self.page.get_by_text("Loading preview")).to_have_count(0, timeout=60_000)
+        self.settle()
         if self.viewer:
             self.become(self.viewer)
 
