@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test lint bench tour clean
+.PHONY: help setup demo demo-once test lint bench tour messages clean
 
 help:  ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -33,6 +33,9 @@ bench: $(INSTALLED)  ## Run the benchmarks and write docs/benchmarks.md
 
 tour: $(INSTALLED)  ## Play every screen in headless Chromium and write docs/tour.md
 	$(BIN)/python -m tools.screenshots --out docs/images --tour docs/tour.md
+
+messages: $(INSTALLED)  ## Bring the translations up to date with what the bot says
+	$(BIN)/python -m tools.messages
 
 clean:  ## Remove the virtual environment and every cache; pictures and data stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,9 +9,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.command_list import sync_commands
+from bot.command_translations import translate_commands
 from bot.commands import register_all
 from bot.forms import take_in
-from bot.gate import lets_in
+from bot.gate import begins
 from bot.replies import answer_error
 from bot.services import Services
 from bot.under_way import UnderWay
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 class Tree(app_commands.CommandTree["Dreambot"]):
     async def interaction_check(self, interaction: discord.Interaction["Dreambot"], /) -> bool:
-        return await self.client.under_way.admit(interaction) and await lets_in(interaction)
+        return await begins(interaction)
 
 
 class Dreambot(commands.AutoShardedBot):
@@ -45,6 +46,7 @@ class Dreambot(commands.AutoShardedBot):
     async def setup_hook(self) -> None:
         self.tree.error(self.on_command_error_of_tree)
         register_all(self)
+        await translate_commands(self.tree)
         self.command_ids = await sync_commands(self)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:

@@ -22,7 +22,7 @@ async def sync_commands(bot: "Dreambot") -> Mapping[str, int]:
     guild = None if guild_id is None else discord.Object(guild_id)
     if guild is not None:
         bot.tree.copy_global_to(guild=guild)
-    digest, place = _digest(bot, guild), f"{bot.application_id}:{guild_id or 'everywhere'}"
+    digest, place = await _digest(bot, guild), f"{bot.application_id}:{guild_id or 'everywhere'}"
     async with bot.services.database.read() as session:
         sent = await session.get(CommandList, place)
     if sent is not None and sent.digest == digest:
@@ -39,6 +39,9 @@ def mention(name: str, ids: Mapping[str, int]) -> str:
     return f"</{name}:{ids[name]}>" if name in ids else f"`/{name}`"
 
 
-def _digest(bot: "Dreambot", guild: discord.Object | None) -> str:
-    payload = [command.to_dict(bot.tree) for command in bot.tree.get_commands(guild=guild)]
+async def _digest(bot: "Dreambot", guild: discord.Object | None) -> str:
+    """Translations are part of what is sent."""
+    assert bot.tree.translator is not None  # noqa: S101 -- set before the commands are
+    commands = bot.tree.get_commands(guild=guild)
+    payload = [await command.get_translated_payload(bot.tree, bot.tree.translator) for command in commands]
     return hashlib.sha256(json.dumps(payload, sort_keys=True, default=str).encode()).hexdigest()

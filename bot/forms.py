@@ -11,6 +11,7 @@ import discord
 from discord import ui
 
 from bot.drafts import FormGone
+from bot.language import speak
 from bot.replies import answer_error
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Form(ui.Modal):
 async def take_in(interaction: "Interaction") -> None:
     """Build the form that was sent in, fill it, and submit it."""
     data: Any = interaction.data
+    speak(interaction.locale)
     try:
         form = await _build(interaction, data["custom_id"])
     except Exception as error:  # noqa: BLE001 -- the loop top of a form

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot import text
+from bot.language import speak
 from bot.replies import reply
 from storage.blocks import check_not_blocked
 from storage.errors import Blocked
@@ -20,6 +21,12 @@ OPEN_ITEMS = re.compile(
     rf"|picture:{HEX}:delete|settings:(forget|direct:off)|draft:{HEX}:decline|privacy:.*"
 )
 """By their custom ids: what shows, stops, ends sharing or deletes."""
+
+
+async def begins(interaction: "discord.Interaction[Dreambot]") -> bool:
+    """Turn to the person who acts, in their language; False says that they have their answer already."""
+    speak(interaction.locale)
+    return await interaction.client.under_way.admit(interaction) and await lets_in(interaction)
 
 
 async def lets_in(interaction: "discord.Interaction[Dreambot]") -> bool:

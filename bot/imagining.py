@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.cards import answer, post_card
 from bot.channel_rules import check_channel
+from bot.language import locale_of_card
 from bot.limits import per_day, roles_of
 from bot.looks import NO_LOOK, Look, find_look, looks_for
 from bot.prompts import EmptyPrompt, Reading, pick, read_negative, read_prompt, tidy
@@ -113,7 +114,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     pictures = story_words(wish.scenes, look, wish.kind) if wish.scenes else drawn_words(wish.prompt, look, seed, count)
     negative = defaults.negative_prompt if wish.negative_prompt is None else wish.negative_prompt
     shape = wish.shape or (defaults.shape if defaults.shape in shapes(services.base) else Shape.SQUARE)
-    asker = _asker(interaction, wish.asked_by)
+    asker = _asker(interaction, wish.asked_by, private=private)
     asked = []
     for run in pictures.runs:
         reading = _read(run.words, wish.model, models, interaction.user.id)
@@ -255,7 +256,7 @@ def _like(
 ) -> NewImagining:
     """Return what a job asked for, in the presser's name."""
     return NewImagining(
-        **_asker(interaction),
+        **_asker(interaction, private=job.private),
         job=uuid4().hex,
         model=None if request.adapter is None else models[request.adapter.model],
         subjects=tuple(NewSubject(models[one.adapter.model], one.prompt) for one in request.subjects),
@@ -363,12 +364,15 @@ async def _promise(
     await post_card(services, job, partial(answer, interaction))
 
 
-def _asker(interaction: "discord.Interaction[Dreambot]", asked_by: int | None = None) -> dict[str, Any]:
+def _asker(
+    interaction: "discord.Interaction[Dreambot]", asked_by: int | None = None, *, private: bool
+) -> dict[str, Any]:
     return {
         "interaction_id": interaction.id if asked_by is None else asked_by,
         "owner_id": interaction.user.id,
         "guild_id": interaction.guild_id,
         "channel_id": interaction.channel_id,
+        "locale": locale_of_card(interaction, private=private),
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.language import spoken
 from bot.services import Services
 from bot.uploads import FILE_BYTES, as_file, share_of
 from bot.views import dataset_card, picture_card, story_card, training_card
@@ -17,7 +18,7 @@ from storage.errors import BlobMissing
 from storage.history import message_of
 from storage.jobs import pictures_of, queue_place
 from storage.models import model_of, second_model_of
-from storage.schema import ACTIVE, WAITING, DeliveryKind, Image, Job, SetKind
+from storage.schema import ACTIVE, WAITING, DeliveryKind, Image, Job, Model, SetKind
 from storage.sets import best_of_each, members, pictures_of_set, set_of
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,13 @@ async def render_card(services: Services, job_id: str, limit: int = FILE_BYTES, 
         job = await session.get_one(Job, job_id)
         model = await model_of(session, job)
         place = await queue_place(session, job)
+    with spoken(job.locale):
+        return await _render_card(services, job, model, place, limit, page)
+
+
+async def _render_card(
+    services: Services, job: Job, model: Model | None, place: int, limit: int, page: int
+) -> Rendered:
     alive = job.state not in WAITING or await services.queue.worker_alive(job.base)
     if job.kind is JobKind.TRAIN:
         assert model is not None  # noqa: S101 -- a training always has its model

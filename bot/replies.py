@@ -69,10 +69,10 @@ def pressed(
 
     @functools.wraps(callback)
     async def guarded(self: Item, interaction: discord.Interaction[Any]) -> None:
-        from bot.gate import lets_in  # here, because it answers by this file
+        from bot.gate import begins  # here, because it answers by this file
 
         try:
-            if await interaction.client.under_way.admit(interaction) and await lets_in(interaction):
+            if await begins(interaction):
                 await callback(self, interaction)
         except Exception as error:  # noqa: BLE001 -- the loop top of a press
             await answer_error(interaction, error)

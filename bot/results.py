@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
+from bot.language import spoken
 from bot.rendering import load, marked
 from bot.services import Services
 from bot.uploads import FILE_BYTES, MAX_FILES
@@ -37,10 +38,11 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
     if job.state is JobState.SUCCEEDED:
         services.expect(model)  # its button invites to draw with it
     samples = await load(services, [image.key for image in images[:MAX_FILES]], "sample", limit)
-    if asks:
-        return marked(training_card.render_question(job, model, class_row(job)), job.id, DeliveryKind.RESULT)
-    rows = [row for row in (ui.ActionRow(*_buttons(job, model)), variant_row(model, variants)) if row and row.children]
-    result = training_card.render_result(job, model, samples, rows)
+    with spoken(job.locale):
+        if asks:
+            return marked(training_card.render_question(job, model, class_row(job)), job.id, DeliveryKind.RESULT)
+        rows = [ui.ActionRow(*_buttons(job, model)), variant_row(model, variants)]
+        result = training_card.render_result(job, model, samples, [row for row in rows if row and row.children])
     return marked(result, job.id, DeliveryKind.RESULT)
 
 

@@ -57,6 +57,8 @@ class Asker:
     channel_id: int
     interaction_id: int
     roles: frozenset[int] = frozenset()
+    locale: str | None = None
+    """The language of what everybody sees there."""
 
 
 def check_class(class_noun: str) -> str:
@@ -142,6 +144,7 @@ def new_training(
         seed=wish.seed,
         options=wish.options,
         photo_flaws=photo_flaws,
+        locale=asker.locale,
     )
 
 

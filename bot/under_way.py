@@ -15,6 +15,7 @@ import discord
 from sqlalchemy.exc import OperationalError
 
 from bot import text
+from bot.language import spoken
 from bot.replies import reply
 from storage.database import Database
 from storage.intakes import begin_intake, end_intake, is_promised, open_intakes
@@ -38,7 +39,7 @@ class UnderWay:
         task = asyncio.current_task()
         if self._closing or task is None:
             if interaction.type is not discord.InteractionType.autocomplete:
-                await reply(interaction, text.RESTARTING)
+                await reply(interaction, str(text.RESTARTING))
             return False
         self._tasks[task] = interaction
         task.add_done_callback(self._leave)
@@ -48,7 +49,7 @@ class UnderWay:
     async def remembered(self, interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
         """Keep in the rows that somebody waits for what the block does."""
         async with self._database.write() as session:
-            begin_intake(session, interaction.id, interaction.token, self._clock())
+            begin_intake(session, interaction.id, interaction.token, self._clock(), str(interaction.locale))
         try:
             yield
         finally:
@@ -91,7 +92,8 @@ class UnderWay:
         if promised:
             return
         try:
-            await reply(interaction, text.BROKEN_OFF)
+            with spoken(interaction.locale):
+                await reply(interaction, str(text.BROKEN_OFF))
         except UNANSWERED as error:
             log.warning("could not answer interaction %s: %s", interaction.id, type(error).__name__)
 
@@ -107,7 +109,8 @@ class UnderWay:
         path = "/webhooks/{application_id}/{webhook_token}/messages/@original"
         route = discord.http.Route("PATCH", path, application_id=bot.application_id, webhook_token=intake.token)
         try:
-            await bot.http.request(route, json={"content": text.BROKEN_OFF})
+            with spoken(intake.locale):
+                await bot.http.request(route, json={"content": str(text.BROKEN_OFF)})
         except UNANSWERED as error:
             log.warning("could not answer interaction %s: %s", intake.interaction_id, type(error).__name__)
 

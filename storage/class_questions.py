@@ -29,6 +29,7 @@ class Answer:
     interaction_id: int
     guild_id: int | None
     channel_id: int
+    locale: str | None = None
 
 
 async def is_open(session: AsyncSession, job: Job, at: datetime) -> bool:
@@ -73,5 +74,6 @@ async def train_after_all(
         options=asked.options,
         photo_flaws=tuple(model.photo_flaws or ()),
         class_agreed=True,
+        locale=answer.locale,
     )
     return await accept_training(session, new, at, per_day)

@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.schema import Intake, Job
 
 
-def begin_intake(session: AsyncSession, interaction_id: int, token: str, at: datetime) -> None:
-    session.add(Intake(interaction_id=interaction_id, token=token, at=at))
+def begin_intake(
+    session: AsyncSession, interaction_id: int, token: str, at: datetime, locale: str | None = None
+) -> None:
+    session.add(Intake(interaction_id=interaction_id, token=token, at=at, locale=locale))
 
 
 async def end_intake(session: AsyncSession, interaction_id: int) -> None:

@@ -104,6 +104,8 @@ class NewTraining:
     """What is wrong with the photos, as the bot calls it."""
     class_agreed: bool = False
     """That the owner was asked whether the class noun fits."""
+    locale: str | None = None
+    """The language of its messages."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,8 @@ class NewImagining:
     """The picture to work on."""
     scored: bool = False
     """Each picture is held against its subject's photos."""
+    locale: str | None = None
+    """The language of its messages."""
 
 
 async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int | None = NO_LIMIT) -> Job:
@@ -192,6 +196,7 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime,
         base=new.base,
         request=_train_request(new, model).model_dump(mode="json"),
         created_at=at,
+        locale=new.locale,
     )
     await _add_job(session, job, at)
     add_card(session, job, at)
@@ -289,6 +294,7 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
         spoiler=new.spoiler,
         parent_id=new.parent,
         look=new.look,
+        locale=new.locale,
     )
     await _add_job(session, job, at)
     session.add_all(SecondSubject(job_id=job.id, model_id=model.id) for model in models[1:])

@@ -284,6 +284,8 @@ class Job(Base):
     """The job whose card this one was asked for from."""
     look: Mapped[str | None] = mapped_column(String(32), default=None)
     """The look that was asked for, by its name."""
+    locale: Mapped[str | None] = mapped_column(String(16), default=None)
+    """The language of its messages, as Discord calls it; None for English."""
 
 
 class PictureSet(Base):
@@ -446,6 +448,8 @@ class Intake(Base):
     token: Mapped[str] = mapped_column(repr=False)
     """Edits the reply, for 15 minutes."""
     at: Mapped[datetime]
+    locale: Mapped[str | None] = mapped_column(String(16), default=None)
+    """The person's language."""
 
 
 class Photo(Base):

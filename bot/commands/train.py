@@ -16,6 +16,7 @@ from bot.channel_rules import check_channel
 from bot.consent import ConsentText
 from bot.drafts import keep, keep_for_form
 from bot.estimates import estimate
+from bot.language import locale_of_card
 from bot.limits import roles_of
 from bot.train_options import check_options
 from bot.training import (
@@ -170,4 +171,5 @@ def _asker(interaction: Interaction) -> Asker:
         channel_id=interaction.channel_id,
         interaction_id=interaction.id,
         roles=roles_of(interaction),
+        locale=locale_of_card(interaction),
     )

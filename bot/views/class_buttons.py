@@ -10,6 +10,7 @@ from discord import ui
 from bot.access import NotYourModel
 from bot.cards import post_card
 from bot.channel_rules import check_channel
+from bot.language import locale_of_card
 from bot.limits import per_day, roles_of
 from bot.replies import pressed
 from bot.subject_kinds import guess_kind
@@ -79,6 +80,7 @@ class ClassButton(ui.DynamicItem[ui.Button[Any]], template=r"class:(?P<job>[0-9a
             interaction_id=interaction.id,
             guild_id=interaction.guild_id,
             channel_id=interaction.channel_id,
+            locale=locale_of_card(interaction),
         )
 
 
