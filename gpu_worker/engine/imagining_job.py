@@ -9,12 +9,12 @@ from PIL import Image
 
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import AdapterRefused
+from gpu_worker.engine.fast_copy import sampler_for
 from gpu_worker.engine.photos import to_image
 from gpu_worker.engine.picture_tools import Sheet, sheet_for
 from gpu_worker.engine.provenance import ending_for, save_picture
-from gpu_worker.engine.recipes import default_sampler
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.sampling import PictureOrder, Row, Sampler, decode, plan_of, start, windows_of
+from gpu_worker.engine.sampling import PictureOrder, Row, decode, plan_of, start, windows_of
 from gpu_worker.engine.texts import Saying
 from gpu_worker.engine.turns import Turn
 from storage.contract import MAX_SEED
@@ -26,10 +26,7 @@ class Imagining:
 
     def __init__(self, model: Resident, order: pipe.Imagine) -> None:
         self.model, self.order, self.request = model, order, order.request
-        usual = default_sampler(model.base.family)
-        self.sampler = Sampler(
-            steps=self.request.steps or usual.steps, guidance_scale=self.request.guidance_scale or usual.guidance_scale
-        )
+        self.sampler = sampler_for(model, self.request)
         self.sheet = sheet_for(model.base, self.request, order.source, order.mask)
         self.turns = [self._turn() for _ in range(self.request.count)]
         self.rows: list[Row] = []
@@ -38,7 +35,8 @@ class Imagining:
         """The pictures on their way to the disk."""
         self._slots: list[int] = []
         """Of its adapters, while it holds them."""
-        self._began = 0.0
+        self.seconds = 0.0
+        """Of the device's time: of a step with others' pictures, its own share."""
 
     @property
     def id(self) -> str:
@@ -54,7 +52,7 @@ class Imagining:
 
     def begin(self) -> pipe.Began:
         """Put the people into slots and get the pictures ready. Raises `AdapterRefused` and `NoFreeSlot`."""
-        self._began = time.monotonic()
+        began = time.monotonic()
         for path, digest in self._adapters():
             if path is None:
                 raise AdapterRefused("the order names an adapter but brings no file")
@@ -62,14 +60,17 @@ class Imagining:
         self.rows = start(
             self.model, self._orders(), self.sampler, self.sheet.drawn, self.model.serving, self.model.embed
         )
+        self.seconds += time.monotonic() - began
         return pipe.Began(job=self.id, steps=len(self.rows[0].schedule))
 
     def finish(self, encoders: Executor) -> None:
         """Decode what is drawn, and let it be written; the slots are free then."""
-        pictures = [to_image(picture) for picture in decode(self.model, self.rows)]
+        began = time.monotonic()
+        pictures = [to_image(picture) for picture in decode(self.model.base, self.rows)]
         self.end()
         ending = ".png" if self.request.lossless else ending_for(self.sheet.shown)
         scores = self._scores(pictures)
+        self.seconds += time.monotonic() - began
         for place, (row, drawn, score) in enumerate(zip(self.rows, pictures, scores, strict=True)):
             path = self.order.folder / f"{place}{ending}"
             self.files.append(encoders.submit(_write, self.sheet, drawn, row.order.seed, path, score))
@@ -77,7 +78,7 @@ class Imagining:
     def report(self) -> pipe.ImaginingDone:
         """Return the last report, waiting for the files. Raises OSError when they could not be written."""
         files = tuple(file.result() for file in self.files)
-        return pipe.ImaginingDone(job=self.id, pictures=files, seconds=time.monotonic() - self._began)
+        return pipe.ImaginingDone(job=self.id, pictures=files, seconds=self.seconds)
 
     def end(self) -> None:
         """Free the slots; of files, none is begun from now on."""
@@ -87,7 +88,8 @@ class Imagining:
     def _turn(self) -> Turn:
         windows = windows_of(self.model.base, self.sheet.drawn, len(self.request.subjects) or 1)
         height, width = windows[0].height, windows[0].width
-        key: Hashable = height, width, self.sampler.guided, self.id if self.order.alone else None
+        alone = self.id if self.order.alone else None
+        key: Hashable = height, width, self.sampler.guided, self.sampler.fast, alone
         area = height * width * (self.model.base.pixels_per_latent / self.model.base.resolution) ** 2
         return Turn(
             job=self.id,

@@ -5,6 +5,7 @@ one by one; files are encoded by threads of their own, so that no step waits for
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -69,11 +70,13 @@ class Studio:
         """Do the next step of these pictures, which `choose` has returned."""
         batch = self._begun(batch)
         jobs = [self.jobs[job] for job in dict.fromkeys(turn.job for turn in batch)]
+        began = time.monotonic()
         try:
             moved = bool(batch) and self.room.attempt(lambda: self._advance(batch))
         except Exception as problem:  # noqa: BLE001 - as above
             self._blame(jobs, problem)
             return
+        self._charge(batch, time.monotonic() - began)
         if moved:
             self.turns.serve(batch)
             for job in jobs:
@@ -115,6 +118,12 @@ class Studio:
     def _advance(self, batch: Sequence[Turn]) -> None:
         rows = [self.rows[turn] for turn in batch]
         advance(self.model, rows, most=self.room.most, thrifty=self.room.thrifty)
+
+    def _charge(self, batch: Sequence[Turn], seconds: float) -> None:
+        """Put what a step took down to its jobs, to each by its places in the batch."""
+        places = sum(turn.places for turn in batch)
+        for turn in batch:
+            self.jobs[turn.job].seconds += seconds * turn.places / places
 
     def _blame(self, jobs: Sequence[Imagining], problem: Exception) -> None:
         """Fail the job whose step broke; of several, let each go on alone, so that the guilty one is found."""

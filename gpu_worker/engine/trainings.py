@@ -31,6 +31,8 @@ class Training:
     due: Due | None = None
     """The step that it stands before."""
     steps_done: int = 0
+    seconds: float = 0.0
+    """Of the device's time: not what others took in between, and a share of what was done together."""
 
 
 class Trainings:
@@ -128,15 +130,17 @@ class Trainings:
             for job in company:
                 job.alone = True
             return True
-        for due in dues:
-            due.seconds = time.monotonic() - began
+        took = time.monotonic() - began
+        for job, due in zip(company, dues, strict=True):
+            due.seconds = took
+            job.seconds += took / len(company)
         return fitted
 
     def _advance(self, job: Training) -> None:
         """Go on until the training pauses or ends."""
         job.due = None
         try:
-            while (piece := next(job.work)) is not None:
+            while (piece := _next_of(job)) is not None:
                 if isinstance(piece, Due):
                     job.due, job.prepared = piece, True
                     return
@@ -150,6 +154,8 @@ class Trainings:
     def _tell(self, job: Training, report: "pipe.Report | Due") -> None:
         if isinstance(report, pipe.Progress):
             job.steps_done = report.step
+        if isinstance(report, pipe.TrainingDone):
+            report = report.model_copy(update={"seconds": job.seconds})
         if not isinstance(report, Due):
             self.send(report)
 
@@ -157,6 +163,14 @@ class Trainings:
         self.jobs.remove(job)
         if all(other.person != job.person for other in self.jobs):
             del self.served[job.person]
+
+
+def _next_of(job: Training) -> "pipe.Report | Due | None":
+    began = time.monotonic()
+    try:
+        return next(job.work)
+    finally:
+        job.seconds += time.monotonic() - began
 
 
 def _go_together(one: Training, other: Training) -> bool:

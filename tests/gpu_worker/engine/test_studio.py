@@ -1,5 +1,6 @@
 """Many people's pictures in work at once, on a real, tiny model: who goes with whom, and what becomes of each."""
 
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,6 +124,15 @@ def test_somebody_with_many_pictures_keeps_nobody_waiting(visitors: Visitors) ->
     done = [report.job for report in visitors.said if isinstance(report, pipe.ImaginingDone)]
     assert mine.request.job in done
     assert visitors.studio.has_steps  # the others' are not
+
+
+def test_each_is_charged_its_share_of_what_they_took_together(visitors: Visitors) -> None:
+    visitors.take(*(visitors.order(0, steps=6) for _ in range(3)), visitors.order(1, steps=6, count=3))
+    began = time.monotonic()
+    visitors.finish()
+    took = time.monotonic() - began
+    charged = sum(said.seconds for said in visitors.said if isinstance(said, pipe.ImaginingDone))
+    assert 0 < charged <= took
 
 
 def test_a_slot_is_held_until_its_pictures_are_drawn(base: BaseModel, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Several people's trainings in the real loop: company changes nothing for any of them."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -106,8 +107,10 @@ Alone = Callable[[int], dict[str, Tensor]]
 
 def test_two_learn_together_what_each_learns_alone(desk: Desk, company: Company, alone: Alone) -> None:
     orders = {seed: desk.training(seed=seed) for seed in (1, 2)}
+    began = time.monotonic()
     run(desk, *orders.values())
     assert max(company.sizes) == 2
+    assert sum(report.seconds for report in done(desk).values()) <= time.monotonic() - began
     for seed, order in orders.items():
         assert_same(learned(desk, order), alone(seed))
         told = [report for report in of_kind(desk.reports, pipe.Progress) if report.job == order.request.job]
