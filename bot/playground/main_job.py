@@ -75,12 +75,16 @@ class Player:
         photos = {f"photo{n}": (path.name, path.read_bytes()) for n, path in enumerate(subject.photos, start=1)}
         began = time.perf_counter()
         shown = await self._slash("train", **{"name": subject.name, "class": subject.class_noun}, **photos, **extra)
-        asked = CONSENT_BUTTON in str(_answer(shown).components)  # once for each person
-        await self.world.act(self.world.ada.click(_answer(shown), label=CONSENT_BUTTON if asked else TRAIN_BUTTON))
-        job = await self._finished(JobKind.TRAIN)
+        job = await self.agree(shown)
         played.train_seconds, played.steps = time.perf_counter() - began, job.steps or 0
         self.say(f"Trained in {played.train_seconds:.0f} s ({played.steps} steps).")
         await self._keep_pictures(job, f"{subject.name}-sample")
+
+    async def agree(self, shown: InteractionResult) -> Job:
+        """Press what begins the training on the contact sheet; returns the job once it has ended."""
+        asked = CONSENT_BUTTON in str(_answer(shown).components)  # once for each person
+        await self.world.act(self.world.ada.click(_answer(shown), label=CONSENT_BUTTON if asked else TRAIN_BUTTON))
+        return await self._finished(JobKind.TRAIN)
 
     async def _imagine(self, prompt: str, stem: str) -> list[Path]:
         await self._slash("imagine", prompt=prompt, count=PICTURES_PER_PLACE, seed=SEED)
