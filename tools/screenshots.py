@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -143,25 +143,28 @@ class Visitor:
         self.page.locator("#send-message").click()
 
     def command(self, name: str, **options: str) -> None:
-        """Type a command on a fresh page and send it; the answer is on screen when this returns."""
-        before = ""
-        for last in (False, False, True):
-            try:
-                self.begin_anew()
-                self.begin_command(name)
-                for option, value in options.items():
-                    field = self.page.locator(f"input.command-option-input[data-option='{option}']")
-                    if not field.count():
-                        self.add_option(option)
-                    field.fill(value, timeout=5000)
-                before = self.newest()
-                self.send()
-                break
-            except TookTooLong:  # a card was edited just then, and the page was drawn anew
-                if last:
-                    raise
+        """Type a command and send it; the answer is on screen when this returns."""
+        self.close_form()
+        try:
+            before = self._send_command(name, options)
+        except TookTooLong:  # the page was drawn anew between a look and a press
+            self.begin_anew()
+            before = self._send_command(name, options)
         self._wait_for_answer(before)
         self.to_latest()
+
+    def _send_command(self, name: str, options: Mapping[str, str]) -> str:
+        """Return what the newest message said before."""
+        self.settle()
+        self.begin_command(name)
+        for option, value in options.items():
+            field = self.page.locator(f"input.command-option-input[data-option='{option}']")
+            if not field.count():
+                self.add_option(option)
+            field.fill(value, timeout=5000)
+        before = self.newest()
+        self.send()
+        return before
 
     def newest(self) -> str:
         """Return the words of the newest message, which the page may hold back while one looks at an older one."""
