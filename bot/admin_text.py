@@ -6,6 +6,7 @@ from enum import Enum
 
 from discord.utils import format_dt
 
+from bot.language import _
 from bot.text import REPORT_REASONS, bold, gpu_time, plain, quote
 from storage.contract import JobKind
 from storage.reports import Case, Reason, Verdict
@@ -164,7 +165,7 @@ def taken_down_notice(name: str, words: str) -> str:
 
 def why_reported(case: Case) -> str:
     """Tell whom a decision concerns what the first report said; who reported stays unsaid."""
-    return f"A picture was reported: {REPORT_REASONS[Reason(case.reports[0].reason)].lower()}."
+    return _("A picture was reported: {reason}.").format(reason=REPORT_REASONS[Reason(case.reports[0].reason)])
 
 
 def case_told(case: Case, name: str | None, owner_id: int | None, address: str | None) -> str:

@@ -45,5 +45,5 @@ def texts(tree: app_commands.CommandTree[Any]) -> Iterator[tuple[str | None, str
         if isinstance(command, app_commands.Command):
             for option in command.parameters:
                 yield "option", option.display_name
-                yield None, option.description if isinstance(option.description, str) else option.description.message
+                yield None, str(option.description)
                 yield from ((None, choice.name) for choice in option.choices)

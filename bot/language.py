@@ -85,6 +85,17 @@ class N_:  # noqa: N801 -- gettext's name for it
         return _(self.message).format(**self.values, **values)
 
 
+class Plural:
+    """A message that is said later, in the form that goes with a number."""
+
+    def __init__(self, one: str, many: str) -> None:
+        self.one, self.many = one, many
+
+    def format(self, count: int, **values: object) -> str:
+        """`{count}` stands for the number."""
+        return ngettext(self.one, self.many, count).format(**values)
+
+
 class Number:
     """A number that is written later."""
 

@@ -160,14 +160,14 @@ async def _share_with_people(interaction: "Interaction", model_id: str, _place: 
     async with interaction.client.services.database.write() as session:
         model = await own_model(session, model_id, interaction.user.id)
         people = await people_shared_with(session, model.id)
-    words = WHO_MAY_DRAW.format(bold(model.name))
+    words = WHO_MAY_DRAW.format(name=bold(model.name))
     await interaction.response.send_message(view=_asking(words, PeopleMenu(model.id, people)), ephemeral=True)
 
 
 async def _give(interaction: "Interaction", model_id: str, _place: Place) -> None:
     async with interaction.client.services.database.write() as session:
         model = await own_model(session, model_id, interaction.user.id)
-    words = WHO_GETS_IT.format(bold(model.name))
+    words = WHO_GETS_IT.format(name=bold(model.name))
     await interaction.response.send_message(view=_asking(words, HeirMenu(model.id)), ephemeral=True)
 
 

@@ -85,7 +85,7 @@ async def _cover(interaction: "Interaction", job_id: str) -> None:
         raise PicturesGone
     await _check_owns_model(interaction, images[0].job_id)
     view = ui.LayoutView(timeout=None)
-    view.add_item(ui.TextDisplay(WHICH_COVER))
+    view.add_item(ui.TextDisplay(str(WHICH_COVER)))
     view.add_item(ui.ActionRow(CoverMenu(job_id, len(images))))
     await interaction.response.send_message(view=view, ephemeral=True)
 
@@ -104,7 +104,7 @@ async def make_cover(interaction: "Interaction", job_id: str, position: int) -> 
     async with services.database.write() as session:
         model = await own_model(session, model_id, interaction.user.id)
         model.cover_key = key
-    await reply(interaction, COVER_SET.format(bold(model.name)))
+    await reply(interaction, COVER_SET.format(name=bold(model.name)))
 
 
 async def _check_owns_model(interaction: "Interaction", job_id: str) -> str:

@@ -12,8 +12,9 @@ from obstore.exceptions import BaseError as BlobStoreError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.admin_text import PARTS, TEST_PROMPT, Part
+from bot.language import listed
 from bot.services import Services
-from bot.text import PERMISSIONS, listed, why_failed
+from bot.text import PERMISSIONS, why_failed
 from storage.admission import holds_back
 from storage.contract import sample_key
 from storage.errors import DreambotError
@@ -71,7 +72,7 @@ async def checks(services: Services, here: Here) -> AsyncIterator[Check]:
             yield Check(
                 Part.WORKER, Outcome.FAILS, "it still loads its base model" if ours else PARTS[Part.WORKER].hint
             )
-    missing = [label for name, label in PERMISSIONS.items() if not getattr(here.permissions, name)]
+    missing = [str(label) for name, label in PERMISSIONS.items() if not getattr(here.permissions, name)]
     outcome = Outcome.FAILS if missing else Outcome.WORKS
     yield Check(Part.CHANNEL, outcome, f"missing: {listed(missing)}" if missing else "")
     yield await _tried(Part.PICTURE, lambda: _picture(services, here))

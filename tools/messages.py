@@ -24,7 +24,7 @@ from bot.commands import register_all
 from bot.language import DOMAIN, FOLDER, LANGUAGES
 
 BOT = Path(__file__).parent.parent / "bot"
-MARKS: dict[str, Any] = {"_": None, "N_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+MARKS: dict[str, Any] = {"_": None, "N_": None, "ngettext": (1, 2), "Plural": (1, 2), "pgettext": ((1, "c"), 2)}
 WIDTH = 100
 
 

@@ -25,7 +25,7 @@ CHOICE_CHARS = 100
 
 
 def register(bot: "Dreambot") -> None:
-    offered = [Choice(name=SHAPES[shape], value=shape.value) for shape in shapes(bot.services.base)]
+    offered = [Choice(name=str(SHAPES[shape]), value=shape.value) for shape in shapes(bot.services.base)]
     command = app_commands.choices(size=offered)(draw)
     bot.tree.command(name="imagine", description="Draw a picture: one of your models anywhere, or anything else")(
         command

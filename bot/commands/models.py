@@ -56,7 +56,7 @@ async def search(interaction: "discord.Interaction[Dreambot]", typed: str) -> li
         Choice(name="Shared with me", value=Scope.GIVEN.value),
         Choice(name="For everybody", value=Scope.PUBLIC.value),
     ],
-    sort=[Choice(name=label, value=sort.value) for sort, label in SORTS.items()],
+    sort=[Choice(name=str(label), value=sort.value) for sort, label in SORTS.items()],
 )
 @app_commands.autocomplete(find=search)
 async def models(

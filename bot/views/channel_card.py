@@ -9,8 +9,8 @@ from discord import ui
 
 from bot.access import check_manages
 from bot.admin_text import CHANNELS_CHOSEN, CHANNELS_EXPLAINED, CHANNELS_OPEN
+from bot.language import listed
 from bot.replies import pressed
-from bot.text import listed
 from storage.channels import MOST_CHANNELS, open_channels, set_open_channels
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import discord
 from discord import ui
 
 from bot.datasets import is_weak
+from bot.language import listed
 from bot.prompts import tidy
 from bot.replies import pressed
-from bot.text import cut, listed, plain
+from bot.text import cut, plain
 from bot.views.cancel_button import CancelButton
 from bot.views.download import upload_limit
 from bot.views.picture_buttons import PictureButton, Verb

@@ -47,7 +47,7 @@ class EditForm(Form, template=r"edit:(?P<job>[0-9a-f]{32})"):
         shape = shape_of(request.base, request.width, request.height)
         self.shape = ui.Select[Self](
             options=[
-                discord.SelectOption(label=SHAPES[each], value=each, default=each is shape)
+                discord.SelectOption(label=str(SHAPES[each]), value=each, default=each is shape)
                 for each in shapes(request.base)
             ],
             custom_id="shape",

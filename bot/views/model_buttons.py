@@ -133,7 +133,8 @@ class ScopeMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:scope
 
     def __init__(self, place: Place, scopes: Sequence[Scope]) -> None:
         options = [
-            discord.SelectOption(label=SCOPES[scope], value=scope, default=scope is place.scope) for scope in scopes
+            discord.SelectOption(label=str(SCOPES[scope]), value=scope, default=scope is place.scope)
+            for scope in scopes
         ]
         super().__init__(ui.Select(options=options, custom_id=f"models:{place}:scope"))
         self.place = place
@@ -157,7 +158,8 @@ class SortMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:sort")
 
     def __init__(self, place: Place) -> None:
         options = [
-            discord.SelectOption(label=label, value=sort, default=sort is place.sort) for sort, label in SORTS.items()
+            discord.SelectOption(label=str(label), value=sort, default=sort is place.sort)
+            for sort, label in SORTS.items()
         ]
         super().__init__(ui.Select(options=options, custom_id=f"models:{place}:sort"))
         self.place = place

@@ -82,7 +82,7 @@ def render_page(
             card.add_item(_entry(each, place.viewer, guild_id))
         card.add_item(ui.ActionRow(OpenMenu([each.model for each in shown], place)))
     else:
-        card.add_item(ui.TextDisplay(NO_MODELS[place.scope]))
+        card.add_item(ui.TextDisplay(str(NO_MODELS[place.scope])))
     if pages > 1:
         card.add_item(ui.ActionRow(*_leaves(place, pages)))
     card.add_item(ui.ActionRow(ScopeMenu(place, options.scopes)))

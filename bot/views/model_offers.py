@@ -12,6 +12,7 @@ import discord
 from discord import ui
 
 from bot.access import NotForYou, own_model
+from bot.language import listed
 from bot.replies import pressed, reply
 from bot.text import (
     NOT_TO_A_BOT,
@@ -22,7 +23,6 @@ from bot.text import (
     SHARED_WITH_NOBODY,
     SHARED_WITH_PEOPLE,
     bold,
-    listed,
     plain,
 )
 from storage.models import find_own_model, share_with_people, transfer_model
@@ -66,9 +66,9 @@ class PeopleMenu(ui.DynamicItem[ui.UserSelect[Any]], template=r"model:(?P<model>
             await share_with_people(session, model.id, model.owner_id, chosen)
         if chosen:
             people = listed([f"<@{person}>" for person in chosen])
-            await reply(interaction, SHARED_WITH_PEOPLE.format(people, bold(model.name)))
+            await reply(interaction, SHARED_WITH_PEOPLE.format(people=people, name=bold(model.name)))
         else:
-            await reply(interaction, SHARED_WITH_NOBODY.format(bold(model.name)))
+            await reply(interaction, SHARED_WITH_NOBODY.format(name=bold(model.name)))
 
 
 class HeirMenu(ui.DynamicItem[ui.UserSelect[Any]], template=r"model:(?P<model>[0-9a-f]{32}):heir"):
@@ -90,7 +90,7 @@ class HeirMenu(ui.DynamicItem[ui.UserSelect[Any]], template=r"model:(?P<model>[0
         async with interaction.client.services.database.write() as session:
             model = await own_model(session, self.model_id, interaction.user.id)
         if heir.bot or heir.id == interaction.user.id:
-            await reply(interaction, NOT_TO_A_BOT)
+            await reply(interaction, str(NOT_TO_A_BOT))
             return
         await interaction.response.send_message(
             view=render_offer(model, heir.id),

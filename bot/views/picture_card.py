@@ -8,6 +8,7 @@ import discord
 from discord import ui
 
 from bot import text
+from bot.language import listed
 from bot.prompts import tidy
 from bot.views.cancel_button import CancelButton
 from bot.views.picture_buttons import PictureButton, Verb, WorkMenu
@@ -72,7 +73,7 @@ def _title(job: Job, model: Model | None, around: Around) -> str:
     names = list(dict.fromkeys(each.name for pair in pairs for each in pair if each is not None))
     if not names:
         return "The plain base model"
-    return text.cut(text.listed([text.plain(name) for name in names]), 200)
+    return text.cut(listed([text.plain(name) for name in names]), 200)
 
 
 def _gallery(

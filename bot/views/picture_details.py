@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import discord
 from discord import ui
 
-from bot.text import cut, duration, listed, plain, quote
+from bot.language import listed
+from bot.text import cut, duration, plain, quote
 from storage.contract import ImagineRequest
 from storage.history import Message
 from storage.schema import Image, Job, Model

@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from bot import personal_data
+from bot.language import N_, _
 from bot.replies import pressed
 from bot.text import EVERYTHING_GOES, EVERYTHING_GONE, HELD, LEFT_OUT, NOTHING_HELD, YOUR_DATA, YOUR_DATA_LINKED
 from bot.views.download import upload_limit
@@ -29,10 +30,10 @@ class Verb(StrEnum):
 
 
 LABELS = {
-    Verb.SHOW: ("Keep it all", discord.ButtonStyle.secondary),
-    Verb.EXPORT: ("Give me a copy", discord.ButtonStyle.primary),
-    Verb.ASK: ("Delete everything", discord.ButtonStyle.danger),
-    Verb.FORGET: ("Yes, delete everything for good", discord.ButtonStyle.danger),
+    Verb.SHOW: (N_("Keep it all"), discord.ButtonStyle.secondary),
+    Verb.EXPORT: (N_("Give me a copy"), discord.ButtonStyle.primary),
+    Verb.ASK: (N_("Delete everything"), discord.ButtonStyle.danger),
+    Verb.FORGET: (N_("Yes, delete everything for good"), discord.ButtonStyle.danger),
 }
 
 
@@ -44,8 +45,9 @@ async def load(interaction: "Interaction") -> ui.LayoutView:
 
 def render(known: Held) -> ui.LayoutView:
     counted = {what: getattr(known, what) for what in HELD}
-    lines = [f"- {count:,} {HELD[what][count != 1]}" for what, count in counted.items() if count]
-    return _card("### What I keep of you\n" + ("\n".join(lines) or NOTHING_HELD), Verb.EXPORT, Verb.ASK)
+    lines = [f"- {HELD[what].format(count)}" for what, count in counted.items() if count]
+    title = _("### What I keep of you")
+    return _card("\n".join([title, *(lines or [str(NOTHING_HELD)])]), Verb.EXPORT, Verb.ASK)
 
 
 def _card(words: str, *verbs: Verb) -> ui.LayoutView:
@@ -63,7 +65,7 @@ class PrivacyButton(ui.DynamicItem[ui.Button[Any]], template=rf"privacy:(?P<verb
 
     def __init__(self, verb: Verb) -> None:
         label, style = LABELS[verb]
-        super().__init__(ui.Button(label=label, style=style, custom_id=f"privacy:{verb}"))
+        super().__init__(ui.Button(label=str(label), style=style, custom_id=f"privacy:{verb}"))
         self.verb = verb
 
     @classmethod
@@ -80,7 +82,7 @@ class PrivacyButton(ui.DynamicItem[ui.Button[Any]], template=rf"privacy:(?P<verb
             case Verb.EXPORT:
                 await _export(interaction)
             case Verb.ASK:
-                await interaction.response.edit_message(view=_card(EVERYTHING_GOES, Verb.SHOW, Verb.FORGET))
+                await interaction.response.edit_message(view=_card(str(EVERYTHING_GOES), Verb.SHOW, Verb.FORGET))
             case Verb.FORGET:
                 await interaction.response.defer()
                 await _forget(interaction)
@@ -90,13 +92,13 @@ async def _export(interaction: "Interaction") -> None:
     services = interaction.client.services
     await interaction.response.defer(ephemeral=True, thinking=True)
     packed = await personal_data.pack(services, interaction.user.id, upload_limit(interaction))
-    missing = f"\n{LEFT_OUT.format(packed.left_out)}" if packed.left_out else ""
+    missing = [LEFT_OUT.format(packed.left_out)] if packed.left_out else []
     if packed.archive is not None:
         file = discord.File(io.BytesIO(packed.archive), personal_data.FILE_NAME)
-        await interaction.edit_original_response(content=YOUR_DATA + missing, attachments=[file])
+        await interaction.edit_original_response(content="\n".join([str(YOUR_DATA), *missing]), attachments=[file])
     elif packed.key is not None:
         link = services.link(packed.key, personal_data.FILE_NAME)
-        await interaction.edit_original_response(content=YOUR_DATA_LINKED.format(link) + missing)
+        await interaction.edit_original_response(content="\n".join([YOUR_DATA_LINKED.format(link=link), *missing]))
 
 
 async def _forget(interaction: "Interaction") -> None:
@@ -104,7 +106,7 @@ async def _forget(interaction: "Interaction") -> None:
     async with interaction.client.services.database.read() as session:
         told = await announcements(session, interaction.user.id)
     await personal_data.forget(interaction.client.services, interaction.user.id)
-    await interaction.edit_original_response(view=_card(EVERYTHING_GONE))
+    await interaction.edit_original_response(view=_card(str(EVERYTHING_GONE)))
     for channel, message in told:
         with contextlib.suppress(discord.HTTPException):
             await interaction.client.get_partial_messageable(channel).get_partial_message(message).delete()

@@ -29,7 +29,7 @@ class ReportForm(Form, template=r"report:(?P<job>[0-9a-f]{32})"):
         super().__init__(title="Report this picture", custom_id=f"report:{job_id}")
         self.job_id = job_id
         self.reason = ui.Select[Self](
-            options=[discord.SelectOption(label=label, value=reason) for reason, label in REPORT_REASONS.items()],
+            options=[discord.SelectOption(label=str(label), value=reason) for reason, label in REPORT_REASONS.items()],
             custom_id="reason",
         )
         self.note = ui.TextInput[Self](
@@ -53,7 +53,7 @@ class ReportForm(Form, template=r"report:(?P<job>[0-9a-f]{32})"):
                 raise NotYourJob
             new = await add_report(session, job.id, interaction.user.id, reason, self.note.value, services.clock())
             where = await message_of(session, job.id)
-        await reply(interaction, REPORTED if new else REPORTED_BEFORE)
+        await reply(interaction, str(REPORTED if new else REPORTED_BEFORE))
         if new:
             log.warning("job %s was reported as %s", job.id, reason.value)
             await self._tell_operator(interaction, job, where, reason)

@@ -57,7 +57,7 @@ def _facts(defaults: Defaults, looks: Sequence[Look]) -> Iterator[str]:
     if defaults.count > 1:
         yield f"{defaults.count} pictures at once"
     if defaults.shape is not Shape.SQUARE:
-        yield SHAPES[defaults.shape]
+        yield str(SHAPES[defaults.shape])
     if defaults.look is not None:
         name = next((look.name for look in looks if look.id == defaults.look), None)
         yield "a look of another server, which I leave out here" if name is None else f"the look {plain(name)}"
@@ -76,7 +76,7 @@ class DefaultsForm(Form, template=r"settings:defaults"):
         )
         self.shape = ui.Select[Self](
             options=[
-                discord.SelectOption(label=SHAPES[shape], value=shape, default=shape is defaults.shape)
+                discord.SelectOption(label=str(SHAPES[shape]), value=shape, default=shape is defaults.shape)
                 for shape in shapes(base)
             ],
             custom_id="shape",

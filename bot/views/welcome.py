@@ -9,8 +9,9 @@ import discord
 from discord import ui
 
 from bot.command_list import mention
+from bot.language import _, listed, locale_of_card, spoken
 from bot.replies import pressed
-from bot.text import PERMISSIONS, PERMISSIONS_FINE, PERMISSIONS_MISSING, WELCOME, listed
+from bot.text import PERMISSIONS, PERMISSIONS_FINE, PERMISSIONS_MISSING, WELCOME
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -24,21 +25,22 @@ async def welcome(guild: discord.Guild, ids: Mapping[str, int]) -> None:
     if channel is None:
         log.info("server %d: there is no channel to say hello in", guild.id)
         return
+    with spoken(guild.preferred_locale):
+        hello = render(ids, channel.permissions_for(guild.me))
     try:
-        await channel.send(
-            view=render(ids, channel.permissions_for(guild.me)), allowed_mentions=discord.AllowedMentions.none()
-        )
+        await channel.send(view=hello, allowed_mentions=discord.AllowedMentions.none())
     except discord.HTTPException as error:
         log.warning("server %d: could not say hello, HTTP %s", guild.id, error.status)
 
 
 def render(ids: Mapping[str, int], permissions: discord.Permissions) -> ui.LayoutView:
     """`permissions` are ours in the channel where it stands."""
-    missing = [label for name, label in PERMISSIONS.items() if not getattr(permissions, name)]
+    missing = [str(label) for name, label in PERMISSIONS.items() if not getattr(permissions, name)]
     commands = {name: mention(name, ids) for name in ("train", "imagine", "help")}
     card = ui.Container[Any](ui.TextDisplay(WELCOME.format(**commands)), accent_colour=discord.Colour.blurple())
     card.add_item(ui.Separator())
-    card.add_item(ui.TextDisplay(PERMISSIONS_MISSING.format(listed(missing)) if missing else PERMISSIONS_FINE))
+    said = PERMISSIONS_MISSING.format(permissions=listed(missing)) if missing else str(PERMISSIONS_FINE)
+    card.add_item(ui.TextDisplay(said))
     card.add_item(ui.ActionRow(CheckButton()))
     view = ui.LayoutView(timeout=None)
     view.add_item(card)
@@ -60,7 +62,7 @@ class CheckButton(ui.DynamicItem[ui.Button[Any]], template=r"welcome:check"):
     """Look at the permissions anew, in the channel where it is pressed."""
 
     def __init__(self) -> None:
-        super().__init__(ui.Button(label="Check again", emoji="🔄", custom_id="welcome:check"))
+        super().__init__(ui.Button(label=_("Check again"), emoji="🔄", custom_id="welcome:check"))
 
     @classmethod
     async def from_custom_id(
@@ -71,4 +73,6 @@ class CheckButton(ui.DynamicItem[ui.Button[Any]], template=r"welcome:check"):
     @pressed
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         ids = interaction.client.command_ids
-        await interaction.response.edit_message(view=render(ids, interaction.app_permissions))
+        with spoken(locale_of_card(interaction)):
+            hello = render(ids, interaction.app_permissions)
+        await interaction.response.edit_message(view=hello)

@@ -82,7 +82,7 @@ async def test_blocking_stops_whoever_asked(world: World, operator: MemberActor)
     await operator.click(await desk(world, operator), label="Block who asked")
     refused = answer(await world.ada.slash(world.channel, "imagine", prompt="a boat"))
     assert "You cannot use me any more." in refused
-    assert "it shows somebody who did not agree" in refused
+    assert "It shows somebody who did not agree" in refused
     assert (await world.job(waiting.id)).state is JobState.CANCELLED
 
 

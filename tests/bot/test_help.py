@@ -94,7 +94,7 @@ async def test_usage_counts_and_prices_what_came_of_it(world: World) -> None:
     assert "- 1 of 10 trainings" in told
     assert "- 1 training and 5 pictures: 94 GPU seconds (about 0.09 EUR)" in told
     assert "- a training: about 2 min, 125 GPU seconds (about 0.12 EUR)" in told
-    assert "- a picture: 1 GPU seconds (less than 0.01 EUR)" in told
+    assert "- a picture: 1 GPU second (less than 0.01 EUR)" in told
 
 
 def test_prices_are_told_where_there_is_one() -> None:

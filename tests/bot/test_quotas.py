@@ -92,7 +92,7 @@ async def test_a_training_too_many_is_refused_before_its_photos_are_fetched(worl
 
     refused = await world.ada.slash(world.channel, "train", name="luna", **{"class": "dog"}, **attached)
     assert refused.ephemeral
-    assert "You have had your 1 trainings of the last 24 hours." in answer(refused)
+    assert "You have had your 1 training of the last 24 hours." in answer(refused)
     assert f"You can start the next one {stamp(world, DAY - 3600, 'R')}" in answer(refused)
     assert fetched == []
 
