@@ -3,8 +3,7 @@
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -26,22 +25,17 @@ from storage.bases import Shape, picture_size, shapes
 from storage.contract import (
     MAX_COUNT,
     MAX_SEED,
-    STRONG,
-    SUBTLE,
-    UPSCALED,
     Adapter,
     ImagineRequest,
     JobKind,
-    Source,
-    Tool,
 )
-from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PicturesGone, PromptGone, UserError
+from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
 from storage.jobs import NewImagining, NewSubject, accept_imagining, find_job
 from storage.models import check_up, find_model, own_models, usable_models
 from storage.people import Defaults, defaults_of
 from storage.schema import Job, Model, ModelStatus, SetKind
-from storage.sets import accept_set, members, pictures_of_set, set_of
+from storage.sets import accept_set, members, set_of
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -51,21 +45,6 @@ TAKES = 3
 """Pictures of each scene of a story, of which the most alike becomes the page (`python -m benchmarks.dataset`)."""
 UNREADY_LOOKED_AT = 100
 """How many of a person's newest models are looked through for a name that cannot draw yet."""
-
-
-class Work(StrEnum):
-    """What can be made of a picture that stands on a card."""
-
-    SUBTLE = "subtle"
-    STRONG = "strong"
-    UPSCALE = "upscale"
-
-
-WORKS = {
-    Work.SUBTLE: (Tool.VARY, SUBTLE),
-    Work.STRONG: (Tool.VARY, STRONG),
-    Work.UPSCALE: (Tool.UPSCALE, UPSCALED),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +87,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
         defaults = await defaults_of(session, interaction.user.id)
         look = await _look(session, services.base, wish, defaults, interaction.guild_id)
         models = await _models(session, wish.model, interaction.user.id, interaction.guild_id)
-    seed = _any_seed() if wish.seed is None else wish.seed
+    seed = any_seed() if wish.seed is None else wish.seed
     count = wish.count or (look.count if look is not None else None) or defaults.count
     private = defaults.private if wish.private is None else wish.private
     pictures = story_words(wish.scenes, look, wish.kind) if wish.scenes else drawn_words(wish.prompt, look, seed, count)
@@ -117,7 +96,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     asker = _asker(interaction, wish.asked_by, private=private)
     asked = []
     for run in pictures.runs:
-        reading = _read(run.words, wish.model, models, interaction.user.id)
+        reading = read_for(run.words, wish.model, models, interaction.user.id)
         base = reading.models[0].base if reading.models else services.base
         width, height = picture_size(base, shape)
         asked.append(
@@ -146,7 +125,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
             )
         )
     together = pictures.kind is not None or len(asked) > 1
-    await _promise(interaction, asked, (pictures.kind or SetKind.TEMPLATE, tidy(wish.prompt)) if together else None)
+    await promise(interaction, asked, (pictures.kind or SetKind.TEMPLATE, tidy(wish.prompt)) if together else None)
 
 
 @dataclass(frozen=True)
@@ -205,48 +184,31 @@ async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, 
         if jobs[0].prompt_shown is None:
             raise PromptGone
         requests = [ImagineRequest.model_validate(job.request) for job in jobs]
-        models = {
-            adapter.model: _ready(await find_model(session, adapter.model, interaction.user.id, interaction.guild_id))
-            for request in requests
-            for adapter in _adapters(request)
-        }
-    shift = 0 if same_seed else _any_seed()
+        models = await models_for(interaction, session, requests)
+    shift = 0 if same_seed else any_seed()
     asked = [
-        _like(interaction, job, request, models, seed=(request.seed + shift) % (MAX_SEED + 1))
+        like(interaction, job, request, models, seed=(request.seed + shift) % (MAX_SEED + 1))
         for job, request in zip(jobs, requests, strict=True)
     ]
     kept = None if together is None or together.words is None else (together.kind, together.words)
-    await _promise(interaction, asked, kept)
+    await promise(interaction, asked, kept)
 
 
-async def work_on(interaction: "discord.Interaction[Dreambot]", job_id: str, position: int, work: Work) -> None:
-    """Ask for another picture that goes on from one of a card, counted from 0.
+async def models_for(
+    interaction: "discord.Interaction[Dreambot]", session: AsyncSession, requests: Sequence[ImagineRequest]
+) -> dict[str, Model]:
+    """Return the models that the requests name, by their ids, if the presser may draw with them.
 
-    Raises `PicturesGone`, `PromptGone`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
+    Raises `ModelNotFound`, `ModelNotReady`.
     """
-    async with interaction.client.services.database.read() as session:
-        if await find_job(session, job_id) is None:
-            raise NotYourJob
-        images = await pictures_of_set(session, await members(session, job_id))
-        if position >= len(images):
-            raise PicturesGone
-        image = images[position]
-        job = await session.get_one(Job, image.job_id)
-        if job.prompt_shown is None:
-            raise PromptGone
-        request = ImagineRequest.model_validate(job.request)
-        models = {
-            adapter.model: _ready(await find_model(session, adapter.model, interaction.user.id, interaction.guild_id))
-            for adapter in _adapters(request)
-        }
-    tool, strength = WORKS[work]
-    source = Source(tool=tool, key=image.key, strength=strength)
-    seed = image.seed if tool is Tool.UPSCALE else _any_seed()
-    new = replace(_like(interaction, job, request, models, seed=seed), source=source, count=1, parent=job_id)
-    await _promise(interaction, [new], None)
+    return {
+        adapter.model: _ready(await find_model(session, adapter.model, interaction.user.id, interaction.guild_id))
+        for request in requests
+        for adapter in _adapters(request)
+    }
 
 
-def _like(
+def like(
     interaction: "discord.Interaction[Dreambot]",
     job: Job,
     request: ImagineRequest,
@@ -315,7 +277,7 @@ async def _look(session: AsyncSession, base: str, wish: Wish, defaults: Defaults
     return next((look for look in await looks_for(session, base, guild_id) if look.id == defaults.look), None)
 
 
-def _read(prompt: str, chosen: str | None, models: Sequence[Model], asker_id: int) -> Reading:
+def read_for(prompt: str, chosen: str | None, models: Sequence[Model], asker_id: int) -> Reading:
     reading = read_prompt(prompt, models, asker_id, None if chosen is None else _choose(chosen, models, asker_id))
     for model in reading.models:
         _ready(model)
@@ -340,14 +302,20 @@ def _ready(model: Model) -> Model:
     return model
 
 
-async def _promise(
-    interaction: "discord.Interaction[Dreambot]", asked: Sequence[NewImagining], together: tuple[SetKind, str] | None
-) -> None:
-    """Write down what was asked for; of a set, `together` is its kind and what was typed for it."""
-    services = interaction.client.services
-    check_room(services)
+async def open_reply(interaction: "discord.Interaction[Dreambot]", *, private: bool) -> None:
+    """Say that it is being seen to, unless pictures cannot be asked for here. Raises `NoRoom`, `WrongChannel`."""
+    check_room(interaction.client.services)
     await check_channel(interaction)
-    await interaction.response.defer(ephemeral=asked[0].private, thinking=True)
+    await interaction.response.defer(ephemeral=private, thinking=True)
+
+
+async def promise(
+    interaction: "discord.Interaction[Dreambot]", asked: Sequence[NewImagining], together: tuple[SetKind, str] | None
+) -> Job:
+    """Write down what was asked for and show its card; of a set, `together` is its kind and what was typed for it."""
+    services = interaction.client.services
+    if not interaction.response.is_done():
+        await open_reply(interaction, private=asked[0].private)
     most, here = services.settings.max_active_pictures, (interaction.guild_id, roles_of(interaction))
     try:
         async with services.database.write() as session:
@@ -362,6 +330,7 @@ async def _promise(
     reach("imagining.promised")
     services.queue.wake()
     await post_card(services, job, partial(answer, interaction))
+    return job
 
 
 def _asker(
@@ -376,5 +345,5 @@ def _asker(
     }
 
 
-def _any_seed() -> int:
+def any_seed() -> int:
     return random.randint(0, MAX_SEED)

@@ -1,19 +1,25 @@
 """What the buttons under pictures do. Each press asks anew who presses, and reads from the rows what it is about."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
 from discord import ui
 
 from bot.access import check_may_delete, own_model
-from bot.imagining import Work, draw_again, work_on
+from bot.imagining import draw_again
+from bot.rendering import load
 from bot.replies import reply
+from bot.reworking import Work, begin, work_on
 from bot.text import COVER_SET, WHICH_COVER, bold
+from bot.uploads import FILE_BYTES
 from bot.views import picture_details
 from bot.views.edit_form import EditForm
 from bot.views.picture_buttons import CoverMenu, Verb
 from bot.views.report_form import ReportForm
+from bot.views.rework_forms import AroundForm, PartForm
+from bot.views.way_buttons import Way, render_ways
 from storage.deliveries import touch_card_elsewhere
 from storage.errors import NotYourJob, PicturesGone, PromptGone
 from storage.history import message_of
@@ -36,16 +42,25 @@ async def _same(interaction: "Interaction", job_id: str) -> None:
     await draw_again(interaction, job_id, same_seed=True)
 
 
-async def _vary_a_little(interaction: "Interaction", job_id: str) -> None:
-    await work_on(interaction, job_id, 0, Work.SUBTLE)
+async def _part(interaction: "Interaction", job_id: str, position: int) -> None:
+    await PartForm(job_id, position, await begin(interaction, job_id, position)).open(interaction)
 
 
-async def _vary_a_lot(interaction: "Interaction", job_id: str) -> None:
-    await work_on(interaction, job_id, 0, Work.STRONG)
+async def _around(interaction: "Interaction", job_id: str, position: int) -> None:
+    await AroundForm(job_id, position, await begin(interaction, job_id, position)).open(interaction)
 
 
-async def _upscale(interaction: "Interaction", job_id: str) -> None:
-    await work_on(interaction, job_id, 0, Work.UPSCALE)
+async def offer_ways(interaction: "Interaction", job_id: str, position: int) -> None:
+    """Ask the presser what shall become of a picture, counted from 0. Raises `PicturesGone`."""
+    services = interaction.client.services
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    async with services.database.read() as session:
+        job, images = await find_job(session, job_id), await pictures_of_set(session, await members(session, job_id))
+    if job is None or position >= len(images):
+        raise PicturesGone
+    files = await load(services, [images[position].key], "picture", FILE_BYTES, spoiler=job.spoiler)
+    ways = render_ways(job, images[position], position, files)
+    await interaction.edit_original_response(view=ways.view, attachments=ways.files)
 
 
 async def _edit(interaction: "Interaction", job_id: str) -> None:
@@ -138,10 +153,14 @@ ACTIONS: Mapping[Verb, Callable[["Interaction", str], Awaitable[None]]] = {
     Verb.SAME: _same,
     Verb.EDIT: _edit,
     Verb.DETAILS: _details,
-    Verb.SUBTLE: _vary_a_little,
-    Verb.STRONG: _vary_a_lot,
-    Verb.UPSCALE: _upscale,
     Verb.COVER: _cover,
     Verb.REPORT: _report,
     Verb.DELETE: _delete,
+}
+WAYS: Mapping[Way, Callable[["Interaction", str, int], Awaitable[None]]] = {
+    Way.SUBTLE: partial(work_on, work=Work.SUBTLE),
+    Way.STRONG: partial(work_on, work=Work.STRONG),
+    Way.UPSCALE: partial(work_on, work=Work.UPSCALE),
+    Way.PART: _part,
+    Way.AROUND: _around,
 }

@@ -28,6 +28,9 @@ TOGETHER = regex.compile(
 )
 """What stands between two who are simply in the same picture."""
 
+ARTICLE = regex.compile(r"(?:\bof\s*)?(?:\b(?:an?|the|my|our)\s*)?$", regex.IGNORECASE)
+"""What leads up to a subject and says nothing without it."""
+
 
 class EmptyPrompt(UserError):
     """There is nothing to draw."""
@@ -131,6 +134,16 @@ def read_negative(prompt: str) -> str:
     if len(words) > MAX_PROMPT_CHARS:
         raise PromptTooLong(len(words))
     return words
+
+
+def without_names(words: str, models: Sequence[Model]) -> str:
+    """Return what a prompt says beside its subjects: of "a photo of rex on the moon" it is "a photo on the moon"."""
+    by_key = {fold(word): model for model in models for word in (model.class_noun, model.name)}
+    said: list[str] = []
+    for piece in _pieces(words, list(find_names(words, by_key)), by_key):
+        if isinstance(piece, str) and not (said and TOGETHER.fullmatch(piece)):
+            said.append(ARTICLE.sub("", piece))
+    return tidy(" ".join(said)).strip(" ,;.")
 
 
 def tidy(text: str) -> str:

@@ -63,6 +63,12 @@ def engine_command(settings: WorkerSettings) -> list[str]:
     command += ["--device", settings.device, "--cache", str(settings.cache_dir.absolute())]
     command += ["--training-slots", str(settings.training_slots)]
     command += ["--compile"] if settings.compile else []
+    if settings.fast_lora:
+        command += ["--fast-lora", settings.fast_lora, "--fast-sampler", settings.fast_sampler]
+        command += ["--fast-steps", str(settings.fast_steps)] if settings.fast_steps else []
+        command += ["--fast-by-default"] if settings.fast_by_default else []
+    if settings.preview_decoder:
+        command += ["--preview-decoder", settings.preview_decoder]
     if settings.individuals_model:
         command += ["--individuals", settings.individuals_model, "--words", settings.words_model]
     return command + (["--threads", str(settings.threads)] if settings.threads else [])

@@ -46,6 +46,21 @@ class WorkerSettings(BaseSettings):
         default="",
         description="A CLIP model, folder or hub id, that judges them; openai/clip-vit-large-patch14 will do.",
     )
+    fast_lora: str = Field(
+        default="",
+        description="An LCM or Hyper-SD LoRA to draw in few steps: a file, a hub id, or OWNER/NAME/FILE of the hub.",
+    )
+    fast_sampler: Literal["lcm", "ddim"] = Field(
+        default="lcm", description="What FAST_LORA was made for: lcm for LCM LoRAs, ddim for those of Hyper-SD."
+    )
+    fast_steps: int | None = Field(default=None, ge=1, le=8, description="And for how many steps; unset means 4.")
+    fast_by_default: bool = Field(
+        default=False, description="Draw with FAST_LORA unless asked for the best quality, not only when asked to."
+    )
+    preview_decoder: str = Field(
+        default="",
+        description="A tiny autoencoder for previews of trainings, folder or hub id, such as madebyollin/taesd.",
+    )
     device: Literal["auto", "cuda", "cpu"] = Field(default="auto", description="Where the engine computes.")
     threads: int | None = Field(
         default=None, ge=1, description="CPU threads of the engine; unset means all cores but one."

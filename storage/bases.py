@@ -48,6 +48,10 @@ SIXTEENTHS = {
 """Width and height in sixteenths of a base's side: 2:3, 3:4 and 9:16, upright and lying."""
 
 
+LARGEST_SIDE = 2048
+"""Pixels of a picture that can be asked for."""
+
+
 def shapes(base: str) -> tuple[Shape, ...]:
     """Return the shapes that a base draws well: the demo base has only ever seen squares."""
     return (Shape.SQUARE,) if base == DEMO else tuple(Shape)
@@ -64,6 +68,18 @@ def picture_size(base: str, shape: Shape) -> tuple[int, int] | tuple[None, None]
         return None, None
     side, (width, height) = native_side(base), SIXTEENTHS[shape]
     return int(side * width / 16), int(side * height / 16)
+
+
+def around(shape: Shape, width: int, height: int) -> tuple[int, int]:
+    """Return the smallest size of a shape that holds a picture, in multiples of eight and at most `LARGEST_SIDE`."""
+    across, down = SIXTEENTHS.get(shape, (16, 16))
+    return askable(max(width, height * across / down), max(height, width * down / across))
+
+
+def askable(width: float, height: float) -> tuple[int, int]:
+    """Return the size nearest to this one that a picture can be asked for at."""
+    fits = min(1.0, LARGEST_SIDE / max(width, height))
+    return round(width * fits / 8) * 8, round(height * fits / 8) * 8
 
 
 def shape_of(base: str, width: int | None, height: int | None) -> Shape:

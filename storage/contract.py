@@ -471,6 +471,11 @@ def picture_key(job: str, attempt: int, position: int, ending: str = ".png") -> 
     return f"pictures/{job}/{attempt}/{position}{ending}"
 
 
+def mask_key(job: str) -> str:
+    """What a person wants drawn anew of a picture, in white."""
+    return f"masks/{job}/mask.png"
+
+
 def checkpoint_key(job: str, attempt: int, step: int) -> str:
     return f"checkpoints/{job}/{attempt}/{step:06d}.safetensors"
 

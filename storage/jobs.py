@@ -27,7 +27,7 @@ from storage.errors import JobAlreadyEnded, ModelNotReady, NotYourJob, TooManyJo
 from storage.events import apply_event
 from storage.faults import reach
 from storage.identifiers import choose_identifier
-from storage.leftovers import strike_prompt
+from storage.leftovers import masks_of, strike_prompt
 from storage.models import check_up, find_model, free_name
 from storage.names import name_key, validate_name
 from storage.outcomes import fail_job, next_release, retry_job, stop_job
@@ -325,8 +325,10 @@ async def pictures_of(session: AsyncSession, job_id: str, variant: Variant = Var
 
 async def delete_pictures(session: AsyncSession, job_id: str) -> list[str]:
     """Forget what the job drew, and the words for it; return the keys of the blobs to delete after the commit."""
-    strike_prompt(await session.get_one(Job, job_id, with_for_update=True))
-    return list(await session.scalars(delete(Image).where(Image.job_id == job_id).returning(Image.key)))
+    job = await session.get_one(Job, job_id, with_for_update=True)
+    masks = masks_of(job)
+    strike_prompt(job)
+    return [*masks, *await session.scalars(delete(Image).where(Image.job_id == job_id).returning(Image.key))]
 
 
 async def queue_place(session: AsyncSession, job: Job) -> int:

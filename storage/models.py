@@ -11,7 +11,7 @@ from storage.companions import forget_words
 from storage.contract import JobKind
 from storage.deliveries import touch_card
 from storage.errors import ModelNotFound, ModelNotReady, ModelTakenDown, NameTaken
-from storage.leftovers import strike_prompt
+from storage.leftovers import masks_of, strike_prompt
 from storage.names import name_key, validate_name
 from storage.outcomes import stop_job
 from storage.people import ensure_owner
@@ -260,6 +260,7 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
             await touch_card(session, job.id, at, at_once=True)
         if not job.state.ended:
             await stop_job(session, job, at)
+        keys += masks_of(job)
         strike_prompt(job)
     await forget_words(session, [job.id for job in jobs])
     model.adapter_key = model.adapter_digest = model.download_key = model.download_digest = model.cover_key = None

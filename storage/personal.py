@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.companions import forget_words
 from storage.deliveries import touch_card
-from storage.leftovers import strike_prompt
+from storage.leftovers import masks_of, strike_prompt
 from storage.outcomes import stop_job
 from storage.people import defaults_of, wants_direct_messages
 from storage.schema import Consent, Delivery, DeliveryKind, Draft, Image, Job, Look, Model, Owner, Photo, Report, Share
@@ -91,13 +91,14 @@ async def forget_person(session: AsyncSession, person_id: int, at: datetime) -> 
     What is under way is stopped. Reports stay, for they protect others; requests stay as lines without content.
     """
     jobs = (await session.scalars(select(Job).where(Job.owner_id == person_id).with_for_update())).all()
+    keys = [key for job in jobs for key in masks_of(job)]
     for job in jobs:
         if not job.state.ended:
             await stop_job(session, job, at)
         strike_prompt(job)
         await touch_card(session, job.id, at, at_once=True)
     await forget_words(session, [job.id for job in jobs])
-    keys = list(await session.scalars(delete(Image).where(Image.owner_id == person_id).returning(Image.key)))
+    keys += await session.scalars(delete(Image).where(Image.owner_id == person_id).returning(Image.key))
     for draft in await session.scalars(delete(Draft).where(Draft.owner_id == person_id).returning(Draft.training)):
         keys += [photo["key"] for photo in draft["photos"]]
     await session.execute(delete(Consent).where(Consent.owner_id == person_id))

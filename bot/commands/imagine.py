@@ -11,7 +11,8 @@ from bot.looks import NO_LOOK, looks_for
 from bot.prompts import fold
 from bot.text import SHAPES, cut
 from bot.views.imagine_form import ImagineButton
-from bot.views.picture_buttons import CoverMenu, PictureButton, WorkMenu
+from bot.views.picture_buttons import CoverMenu, PictureButton
+from bot.views.way_buttons import PictureMenu, WayButton
 from storage.bases import Shape, shapes
 from storage.contract import MAX_COUNT, MAX_SEED
 from storage.models import suggest_models
@@ -30,7 +31,7 @@ def register(bot: "Dreambot") -> None:
     bot.tree.command(name="imagine", description="Draw a picture: one of your models anywhere, or anything else")(
         command
     )
-    bot.add_dynamic_items(PictureButton, CoverMenu, WorkMenu, ImagineButton)
+    bot.add_dynamic_items(PictureButton, CoverMenu, WayButton, PictureMenu, ImagineButton)
 
 
 async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:

@@ -1,7 +1,6 @@
 """The buttons under pictures: each holds a job and what to do with it; `bot.picture_actions` does it."""
 
 import re
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,18 +13,12 @@ if TYPE_CHECKING:
     from bot.app import Dreambot
 
 
-MOST_OPTIONS = 25
-
-
 class Verb(StrEnum):
     AGAIN = "again"
     SAME = "same"
     EDIT = "edit"
     DETAILS = "details"
     DELETE = "delete"
-    SUBTLE = "subtle"
-    STRONG = "strong"
-    UPSCALE = "upscale"
     COVER = "cover"
     REPORT = "report"
 
@@ -36,9 +29,6 @@ LABELS = {
     Verb.EDIT: ("Edit prompt", "✏️"),
     Verb.DETAILS: ("Details", "🔎"),
     Verb.DELETE: ("Delete", "🗑️"),
-    Verb.SUBTLE: ("Vary a little", "🎲"),
-    Verb.STRONG: ("Vary a lot", "🌪️"),
-    Verb.UPSCALE: ("Twice the size", "🔍"),
     Verb.COVER: ("Make it the cover", "🖼️"),
     Verb.REPORT: ("Report", "🚩"),
 }
@@ -86,35 +76,3 @@ class CoverMenu(ui.DynamicItem[ui.Select[Any]], template=r"picture:(?P<job>[0-9a
         from bot.picture_actions import make_cover
 
         await make_cover(interaction, self.job_id, int(self.item.values[0]) - 1)
-
-
-class WorkMenu(ui.DynamicItem[ui.Select[Any]], template=r"picture:(?P<job>[0-9a-f]{32}):work"):
-    """Choose one of several pictures and what to make of it."""
-
-    def __init__(self, job_id: str, count: int, verbs: Sequence[Verb] = ()) -> None:
-        options = [
-            discord.SelectOption(label=f"Picture {number}: {LABELS[verb][0].lower()}", value=f"{number - 1}:{verb}")
-            for number in range(1, count + 1)
-            for verb in verbs
-        ]
-        super().__init__(
-            ui.Select(
-                placeholder="Go on from one of these",
-                options=options[:MOST_OPTIONS],
-                custom_id=f"picture:{job_id}:work",
-            )
-        )
-        self.job_id = job_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls(match["job"], 1, [Verb.SUBTLE])
-
-    @pressed
-    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        from bot.imagining import Work, work_on
-
-        position, verb = self.item.values[0].split(":")
-        await work_on(interaction, self.job_id, int(position), Work(verb))

@@ -11,9 +11,10 @@ from bot import text
 from bot.language import listed
 from bot.prompts import tidy
 from bot.views.cancel_button import CancelButton
-from bot.views.picture_buttons import PictureButton, Verb, WorkMenu
+from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.rendered import Rendered
-from storage.contract import ImagineRequest, Tool
+from bot.views.way_buttons import PictureMenu, WayButton, ways_from
+from storage.contract import ImagineRequest
 from storage.schema import Image, Job, JobState, Model, SetKind
 
 ALT_CHARS = 1024
@@ -144,25 +145,12 @@ def _rows(job: Job, model: Model | None, jobs: Sequence[Job], images: Sequence[I
         verbs.append(Verb.EDIT)
     yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*verbs, Verb.DETAILS, Verb.DELETE)))
     if images:
-        works = list(_works(job, images))
-        more = [Verb.COVER] if model is not None and model.deleted_at is None else []
-        others = [PictureButton(job.id, verb) for verb in (*more, Verb.REPORT)]
-        if len(images) > 1:  # a menu has a row of its own
-            yield ui.ActionRow(*works)
-            yield ui.ActionRow(*others)
+        if len(images) > 1:
+            yield ui.ActionRow(PictureMenu(job.id, min(len(images), MAX_GALLERY)))
         else:
-            yield ui.ActionRow(*works, *others)
-
-
-def _works(job: Job, images: Sequence[Image]) -> Iterator[ui.Item[Any]]:
-    """Offer to go on from a picture: by buttons from the only one, by a menu from one of several."""
-    source = ImagineRequest.model_validate(job.request).source
-    large = source is not None and source.tool is Tool.UPSCALE
-    verbs = [Verb.SUBTLE, Verb.STRONG, *([] if large else [Verb.UPSCALE])]
-    if len(images) > 1:
-        yield WorkMenu(job.id, min(len(images), MAX_GALLERY), verbs)
-    else:
-        yield from (PictureButton(job.id, verb) for verb in verbs)
+            yield ui.ActionRow(*(WayButton(job.id, way) for way in ways_from(job, images[0])))
+        more = [Verb.COVER] if model is not None and model.deleted_at is None else []
+        yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*more, Verb.REPORT)))
 
 
 def _small_print(jobs: Sequence[Job], images: Sequence[Image], around: Around) -> Iterator[str]:

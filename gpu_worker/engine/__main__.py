@@ -56,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--individuals", help="folder or hub id of a DINOv2 model by which candidates are chosen")
     shared.add_argument("--words", help="folder or hub id of a CLIP model that judges them; goes with --individuals")
 
+    shared.add_argument("--fast-lora", help="file or hub id of an LCM or Hyper-SD LoRA, for a fast copy of the base")
+    shared.add_argument("--fast-sampler", default="lcm", choices=("lcm", "ddim"), help="what it is for (default: lcm)")
+    shared.add_argument("--fast-steps", type=int, help="and for how many steps (default: 4)")
+    shared.add_argument("--fast-by-default", action="store_true", help="use it unless the best quality is asked for")
+    shared.add_argument("--preview-decoder", help="folder or hub id of a tiny autoencoder for previews of trainings")
+
     parser = argparse.ArgumentParser(prog="python -m gpu_worker.engine", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serving = commands.add_parser("serve", parents=[shared], help="work on orders from stdin (the worker starts this)")
@@ -85,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int)
     generate.add_argument("--steps", type=int)
     generate.add_argument("--guidance", type=float)
+    generate.add_argument("--quality", type=Quality, choices=list(Quality), help="fast takes the fast copy")
     return parser
 
 

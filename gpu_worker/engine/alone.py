@@ -59,6 +59,7 @@ def generate(arguments: argparse.Namespace) -> None:
         seed=secrets.randbelow(MAX_SEED + 1) if arguments.seed is None else arguments.seed,
         steps=arguments.steps,
         guidance_scale=arguments.guidance,
+        quality=arguments.quality,
     )
     order = pipe.Imagine(request=request, adapter=arguments.adapter, folder=arguments.out)
     studio = Studio(load_resident(arguments), _show, _give_up)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.slots import Bank
 
 if TYPE_CHECKING:
@@ -28,10 +29,13 @@ ROUNDS = 5
 
 
 class CompiledUnet:
-    def __init__(self, model: "Resident", backend: str | Callable[..., object] = "inductor") -> None:
-        self._model, self._bank = model, model.serving
+    def __init__(
+        self, model: "Resident", base: BaseModel | None = None, backend: str | Callable[..., object] = "inductor"
+    ) -> None:
+        """`base` is the copy whose U-Net it is, by default the plain one."""
+        self._model, self._bank, self._base = model, model.serving, base or model.base
         self._network: Callable[..., tuple[Tensor]] = torch.compile(
-            model.base.unet, backend=backend, fullgraph=True, dynamic=False
+            self._base.unet, backend=backend, fullgraph=True, dynamic=False
         )
         self._warm: set[torch.Size] = set()
 
@@ -41,7 +45,7 @@ class CompiledUnet:
 
     def predict(self, latents: Tensor, timesteps: Tensor, embeddings: Tensor) -> Tensor:
         """Do what the base's `predict` does; the slots in use must be named `apart`."""
-        with self._model.base.autocast():
+        with self._base.autocast():
             return self._network(latents, timesteps, embeddings, return_dict=False)[0].float()
 
     @torch.no_grad()
@@ -65,22 +69,26 @@ class CompiledUnet:
         return seconds
 
     def _example(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        base = self._model.base
+        base = self._base
         side = base.resolution // base.pixels_per_latent
         latents = torch.zeros(rows, base.vae.config["latent_channels"], side, side, device=base.device)
         embeddings = base.encode_prompts([""]).expand(rows, -1, -1).contiguous()
         return latents, torch.full((rows,), 500.0, device=base.device), embeddings
 
 
-def compiled_if_it_pays(model: "Resident", rows: Sequence[int], cache: Path) -> CompiledUnet | None:
+def compiled_if_it_pays(
+    model: "Resident", rows: Sequence[int], cache: Path, base: BaseModel | None = None
+) -> CompiledUnet | None:
     """Compile the U-Net for batches of these numbers of rows; None where it fails or is hardly faster.
 
-    The measurement is of the largest. What was compiled is kept in `cache` for the next start.
+    The measurement is of the largest. What was compiled is kept in `cache` for the next start. `base` is the copy whose
+    U-Net it is, by default the plain one.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
-    unet = CompiledUnet(model)
+    base = base or model.base
+    unet = CompiledUnet(model, base)
     try:
-        plain, fast = unet.seconds(max(rows), model.base.predict), unet.warm_up(max(rows))
+        plain, fast = unet.seconds(max(rows), base.predict), unet.warm_up(max(rows))
         log.info("a pass of %d rows takes %.1f ms, compiled %.1f ms", max(rows), plain * 1000, fast * 1000)
         if plain < GAIN * fast:
             return None

@@ -15,6 +15,8 @@ def choose_plan(model: Resident, arguments: argparse.Namespace) -> str:
     if arguments.compile and on_gpu:
         rows = [*BUCKETS, 2 * BUCKETS[-1]]  # guidance doubles them
         model.compiled = compiled_if_it_pays(model, rows, arguments.cache / "compiled")
+        if model.fast is not None:
+            model.fast.compiled = compiled_if_it_pays(model, BUCKETS, arguments.cache / "compiled", model.fast.base)
     batches = "/".join(map(str, BUCKETS)) if on_gpu else f"up to {MOST_ON_CPU}"
     return ", ".join(
         [
@@ -24,6 +26,7 @@ def choose_plan(model: Resident, arguments: argparse.Namespace) -> str:
             f"{model.serving.size - 1} slots of rank {model.serving.rank}",
             f"{model.together} training at once",
             f"batches of {batches} pictures",
+            "no fast copy" if model.fast is None else f"a fast copy of {model.fast.sampler.steps} steps",
             "no offload",
         ]
     )

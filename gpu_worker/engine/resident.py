@@ -7,6 +7,7 @@ serving bank; on both the one unused for longest makes room. A slot whose pictur
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
@@ -21,6 +22,9 @@ from gpu_worker.engine.samplers import process_of
 from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, Bank, Slots
 from gpu_worker.engine.small_embedder import find_embedders
 from gpu_worker.engine.texts import Saying, TextCache
+
+if TYPE_CHECKING:
+    from gpu_worker.engine.fast_copy import FastCopy
 
 SERVING_SLOTS = 64
 SERVING_RANK = 16
@@ -39,14 +43,19 @@ class Resident:
         slots: int = SERVING_SLOTS,
         together: int = 1,
         embedders: Embedders | None = None,
+        fast: "FastCopy | None" = None,
     ) -> None:
-        self.base = base
+        self.base, self.fast = base, fast
+        self.previewing = base
+        """What decodes previews: the base, unless there is a tiny autoencoder for that."""
         self.embedders = embedders or find_embedders(base.folder)
         """What chooses and judges: by default what lies beside the base, if anything does."""
         self.process = process_of(base.scheduler_config)
         self.slots = Slots()
         self.texts = TextCache()
         self.slots.install("unet", base.unet, UNET_LAYERS)
+        if fast is not None:
+            self.slots.install("unet", fast.base.unet, UNET_LAYERS)
         self.slots.install("text_encoder", base.text_encoder, TEXT_LAYERS)
         self.host = HostMemory(base.unet.dtype, pinned=base.device.type == "cuda")
         self.people: OrderedDict[str, int] = OrderedDict()
@@ -59,6 +68,14 @@ class Resident:
         self.serving = self._empty_bank(SERVING_RANK)
         self.compiled: CompiledUnet | None = None
         """The U-Net for batches of pictures, where compiling it pays."""
+
+    def copy_for(self, *, fast: bool) -> "Resident | FastCopy":
+        """Return the copy of the base to draw on. Raises ValueError where there is no fast one."""
+        if not fast:
+            return self
+        if self.fast is None:
+            raise ValueError("the base has no fast copy")
+        return self.fast
 
     def slot_of(self, path: Path, digest: str) -> int:
         """Return the slot that holds the adapter at `path`, loading it in place of the one unused for longest.

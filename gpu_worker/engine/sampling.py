@@ -57,6 +57,8 @@ class Sampler:
     guidance_scale: float
     """Classifier-free guidance (Ho & Salimans 2022); 1 turns it off and halves the work."""
     family: SamplerFamily = SamplerFamily.DDIM
+    fast: bool = False
+    """On the fast copy of the base; see `fast_copy`."""
 
     @property
     def guided(self) -> bool:
@@ -103,7 +105,7 @@ class Row:
     def key(self) -> Hashable:
         """What rows must share to go through the networks together: not the person, the step or the sampler."""
         window = self.views[0].window
-        return id(self.bank), window.height, window.width, self.sampler.guided
+        return id(self.bank), window.height, window.width, self.sampler.guided, self.sampler.fast
 
 
 def start(
@@ -181,16 +183,16 @@ def _step(rows: Sequence[Row], predictions: Sequence[Tensor]) -> list[tuple[Tens
     return list(zip(*after, strict=True))
 
 
-def decode(model: Resident, rows: Sequence[Row]) -> Tensor:
+def decode(base: BaseModel, rows: Sequence[Row]) -> Tensor:
     """Return pixels [B, 3, H, W] in 0..1; what does not fit into the memory together is decoded one by one."""
     latents = torch.stack([row.latents for row in rows])
     try:
-        return model.base.decode(latents)
+        return base.decode(latents)
     except OUT_OF_MEMORY as problem:
         if not ran_out(problem) or len(rows) == 1:
             raise
     give_back()
-    return torch.cat([model.base.decode(one) for one in latents.split(1)])
+    return torch.cat([base.decode(one) for one in latents.split(1)])
 
 
 def draw(
@@ -199,11 +201,14 @@ def draw(
     sampler: Sampler,
     size: tuple[int, int] | None = None,
     bank: Bank | None = None,
+    *,
+    preview: bool = False,
 ) -> Pauses[Tensor]:
     """Draw one picture an order and return pixels [B, 3, H, W] in 0..1; yields after each denoising step.
 
     `size` is (width, height) in pixels, the base's own by default; `bank` holds the slots, the serving bank by default.
-    Pictures that do not fit into the memory together are drawn in parts.
+    Pictures that do not fit into the memory together are drawn in parts. Previews are decoded by the tiny autoencoder,
+    where there is one.
     """
     base, bank = model.base, bank or model.serving
 
@@ -221,7 +226,7 @@ def draw(
 
         if room.attempt(further):
             yield
-    return decode(model, rows)
+    return decode(model.previewing if preview else base, rows)
 
 
 def _sides(voice: Saying, order: PictureOrder, sampler: Sampler) -> list[Saying]:
@@ -253,9 +258,9 @@ def _look(model: Resident, looks: Sequence[tuple[Row, View]], *, thrifty: bool) 
     where = [view.voice.slot for _, view in company] * copies
     strength = [view.voice.strength for _, view in company] * copies
     inputs, steps = latents.repeat(copies, 1, 1, 1), timesteps.repeat(copies)
-    bank = looks[0][0].bank
-    compiled = model.compiled if model.compiled is not None and model.compiled.is_warm_for(inputs, bank) else None
-    network = compiled or model.base
+    bank, copy = looks[0][0].bank, model.copy_for(fast=looks[0][0].sampler.fast)
+    compiled = copy.compiled if copy.compiled is not None and copy.compiled.is_warm_for(inputs, bank) else None
+    network = compiled or copy.base
     with model.slots.use(bank, where, None if all(s == 1 for s in strength) else strength, apart=bool(compiled)):
         answers = [network.predict(inputs, steps, of_pass.flatten(0, 1)) for of_pass in passes]
     if len(prompts) == 1:

@@ -61,7 +61,8 @@ class Slots:
     def install(self, prefix: str, network: nn.Module, layers: re.Pattern[str]) -> None:
         """Replace, in place, those linear, convolution and embedding layers whose names end as `layers` says.
 
-        Layers are named `prefix.path.in.the.network`, as in diffusers' adapter files.
+        Layers are named `prefix.path.in.the.network`, as in diffusers' adapter files. A copy of a network is installed
+        under the same prefix: its layers then use the first one's rows.
         """
         for name, module in [(name, module) for name, module in network.named_modules() if layers.search(name)]:
             full_name = f"{prefix}.{name}"
@@ -74,7 +75,7 @@ class Slots:
                     layer = SlotEmbedding(self, full_name, module)
                 case _:
                     continue
-            self.layers[full_name] = layer
+            self.layers.setdefault(full_name, layer)
             network.set_submodule(name, layer)
 
     @contextmanager

@@ -253,9 +253,9 @@ def _try_out(model: Resident, course: Course, trainer: DreamBooth) -> Generator[
     step, score = trainer.position, None
     orders = CHOOSING.orders(course.request, trainer.slot)
     if course.embedders is None:
-        orders = orders[:SHOWN]
-    pictures = yield from _draw(model, trainer, orders, CHOOSING.sampler(course.recipe))
-    if course.embedders is not None:
+        pictures = yield from _preview(model, course, trainer, orders[:SHOWN])
+    else:
+        pictures = yield from _draw(model, trainer, orders, CHOOSING.sampler(course.recipe))
         look = yield from _look(model, course, trainer, orders, pictures)
         parts = score_candidate(course.embedders.choosing, course.request, look, course.photos)
         log.info("job %s at step %d: %s", course.job, step, parts)
@@ -289,6 +289,15 @@ def _draw(
     model: Resident, trainer: DreamBooth, orders: Sequence[PictureOrder], sampler: Sampler
 ) -> Generator[None, None, list[Image.Image]]:
     pixels = yield from draw(model, orders, sampler, bank=trainer.bank)
+    return [to_image(picture) for picture in pixels]
+
+
+def _preview(
+    model: Resident, course: Course, trainer: DreamBooth, orders: Sequence[PictureOrder]
+) -> Generator[None, None, list[Image.Image]]:
+    """Draw what is only looked at, as fast as the base's copies and decoders allow."""
+    sampler = CHOOSING.sampler(course.recipe) if model.fast is None else model.fast.sampler
+    pixels = yield from draw(model, orders, sampler, bank=trainer.bank, preview=True)
     return [to_image(picture) for picture in pixels]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
+from typing import Any
 from uuid import UUID
 
 import discord
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from bot.looks import Look, curated
 from bot.prompts import read_negative, tidy
+from bot.reworking import Begun
 from bot.views import job_list, look_gallery, model_gallery, picture_card, settings_card
 from bot.views.edit_form import EditForm
 from bot.views.imagine_form import ImagineForm
@@ -26,6 +28,8 @@ from bot.views.picture_details import Facts as Details
 from bot.views.picture_details import render as render_details
 from bot.views.rename_form import RenameForm
 from bot.views.report_form import ReportForm
+from bot.views.rework_forms import AroundForm, PartForm
+from bot.views.way_buttons import render_ways
 from storage.bases import Shape
 from storage.contract import MAX_PROMPT_CHARS, MAX_SEED, FailureReason, ImagineRequest, JobKind, SubjectKind, Variant
 from storage.errors import InvalidName
@@ -258,6 +262,12 @@ def test_any_form(model: Model, viewer: int, scope: Scope, page: int) -> None:
 def test_any_form_about_a_picture(job: Job, model: Model | None) -> None:
     check_modal(EditForm(job, model, tidy(job.prompt_shown or "x"), job.request["negative_prompt"]))
     check_modal(ReportForm(job.id))
+    (image,) = drawn(job, [1])
+    new: Any = None  # what it would draw has no part in the forms
+    begun = Begun(image, job, None, [] if model is None else [model], new)
+    check_modal(PartForm(job.id, 9, begun))
+    check_modal(AroundForm(job.id, 9, begun))
+    check_message(render_ways(job, image, 9, [file("picture")]).view)
 
 
 @given(SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), st.sampled_from(Sort))

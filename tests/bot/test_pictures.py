@@ -13,7 +13,7 @@ from storage.people import Defaults, defaults_of
 from storage.schema import Companion, Delivery, Job, JobState, Report
 from tests.bot.conftest import Restart, World, answer, shown, words
 from tests.bot.made import drawn, trained
-from tests.bot.test_imagine import finished, gallery, imagine, only_job, pings, refused
+from tests.bot.test_imagine import finished, gallery, imagine, newest, only_job, pings, refused
 
 
 async def set_of_three(world: World) -> tuple[list[Job], Any]:
@@ -197,20 +197,9 @@ async def test_goes_on_from_a_picture(world: World, restart: Restart, label: str
     assert job.request["source"] == {"tool": tool, "key": picture.key, "mask": None, "strength": strength}
     assert (job.model_id, job.parent_id, job.request["count"], job.request["steps"]) == (rex.id, first.id, 1, 30)
     assert (job.request["seed"] == 7) == (tool == "upscale")
-
-
-async def test_goes_on_from_one_of_several(world: World) -> None:
-    first, message = await finished(world, "a boat", count=2, seed=7)
-
-    await world.ada.select(message, ["1:upscale"], custom_id=f"picture:{first.id}:work")
-
-    large = await only_job(world)
-    assert (large.request["source"]["key"], large.request["seed"]) == (f"pictures/{first.id}/1/1.png", 8)
-    await drawn(world, large)
+    await drawn(world, job)
     await world.deliver(after=5)
-    shown_large = world.channel.last_message
-    assert "Vary a lot" in words(shown_large)
-    assert "Twice the size" not in words(shown_large)
+    assert ("Twice the size" in words(newest(world))) == (tool != "upscale")
 
 
 async def test_a_deleted_picture_is_no_place_to_go_on_from(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.bases import Shape, base_name, native_side, photo_sizes, picture_size, shape_of, shapes
+from storage.bases import Shape, around, askable, base_name, native_side, photo_sizes, picture_size, shape_of, shapes
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,20 @@ def test_every_shape_has_a_size_that_latents_divide_and_is_known_by_it(base: str
 def test_wide_is_sixteen_to_nine() -> None:
     assert picture_size("sd-1.5", Shape.WIDE) == (768, 432)
     assert picture_size("sd-1.5", Shape.UPRIGHT) == (480, 640)
+
+
+@pytest.mark.parametrize("size", [(384, 384), (1024, 1024), (768, 432), (512, 768), (2048, 1152)])
+@pytest.mark.parametrize("shape", Shape)
+def test_what_is_around_a_picture_has_the_shape_and_holds_it(shape: Shape, size: tuple[int, int]) -> None:
+    width, height = around(shape, *size)
+    assert width % 8 == height % 8 == 0
+    across, down = picture_size("sd-1.5", shape)
+    assert width / height == pytest.approx(1 if across is None or down is None else across / down, rel=0.03)
+    scale = min(width / size[0], height / size[1])
+    assert max(width, height) <= 2048
+    assert scale > 0.97 or max(width, height) == 2048
+
+
+def test_no_size_is_asked_for_that_workers_refuse() -> None:
+    assert askable(3072, 1728) == (2048, 1152)
+    assert askable(1024, 1020) == (1024, 1024)

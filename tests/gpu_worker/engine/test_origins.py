@@ -111,7 +111,7 @@ def test_what_a_mask_keeps_is_there_at_the_end_whatever_the_sampler(model: Resid
             advance(model, [row])
         assert torch.equal(row.latents[..., :4], given[..., :4])
         assert not torch.allclose(row.latents[..., 4:], given[..., 4:], atol=0.05)
-        assert decode(model, [row]).shape == (1, 3, 32, 32)
+        assert decode(model.base, [row]).shape == (1, 3, 32, 32)
 
 
 def test_the_noise_is_the_seeds_own(model: Resident, given: torch.Tensor) -> None:

@@ -122,7 +122,7 @@ def test_rows_join_and_leave_and_come_out_as_if_they_were_alone(model: Resident)
         advance(model, going)
         going = [row for row in going if not row.done]
     alone = torch.cat([finish(draw(model, [order], sampler)) for order, sampler in asked])
-    torch.testing.assert_close(decode(model, rows), alone, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(decode(model.base, rows), alone, atol=1e-4, rtol=1e-4)
 
 
 def test_what_cannot_go_through_the_networks_together_has_another_key(model: Resident) -> None:
@@ -146,7 +146,7 @@ def test_a_step_that_fails_changes_no_row(model: Resident, monkeypatch: pytest.M
             advance(model, [row])
     while not row.done:
         advance(model, [row], thrifty=True)
-    torch.testing.assert_close(decode(model, [row]), finish(draw(model, [order], sampler)), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(decode(model.base, [row]), finish(draw(model, [order], sampler)), atol=1e-5, rtol=1e-5)
 
 
 def test_a_persons_words_are_read_once_while_they_are_remembered(
