@@ -227,6 +227,8 @@ class ImagineRequest(Message):
     """As PNG, whatever the size."""
     scored: bool = False
     """Each picture is to be scored by the photos that its model was trained on."""
+    quality: Quality | None = None
+    """`FAST` is drawn in a few steps where the worker can, anything else in all of them; None is the worker's choice."""
 
     @model_validator(mode="after")
     def _subjects_stand_in_for_the_adapter(self) -> Self:
@@ -244,7 +246,7 @@ class ImagineRequest(Message):
     def _as_older_workers_know_it(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what is newer than version 1's first form and not made use of: older workers refuse the field."""
         fields: dict[str, Any] = write(self)
-        newer = {"subjects", "source", "lossless", "scored"}
+        newer = {"subjects", "source", "lossless", "scored", "quality"}
         return {name: value for name, value in fields.items() if value or name not in newer}
 
 
