@@ -28,6 +28,7 @@ from storage.contract import (
     Adapter,
     ImagineRequest,
     JobKind,
+    Quality,
 )
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
@@ -56,6 +57,8 @@ class Wish:
     """A model's id or name; `None` leaves it to the prompt."""
     count: int | None = None
     seed: int | None = None
+    quality: Quality | None = None
+    """Fast or best."""
     steps: int | None = None
     guidance_scale: float | None = None
     negative_prompt: str | None = None
@@ -110,6 +113,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
                 negative_prompt=read_negative(", ".join(filter(None, (negative, look.negative if look else "")))),
                 count=run.number,
                 seed=(seed + run.first) % (MAX_SEED + 1),
+                quality=wish.quality,
                 steps=wish.steps,
                 guidance_scale=wish.guidance_scale,
                 width=width,
@@ -227,6 +231,7 @@ def like(
         negative_prompt=request.negative_prompt,
         count=request.count,
         seed=seed,
+        quality=request.quality,
         steps=request.steps,
         guidance_scale=request.guidance_scale,
         width=request.width,

@@ -133,6 +133,7 @@ class NewImagining:
     negative_prompt: str = ""
     count: int = 1
     seed: int
+    quality: Quality | None = None
     steps: int | None = None
     guidance_scale: float | None = None
     width: int | None = None
@@ -271,6 +272,7 @@ async def new_imagining(session: AsyncSession, new: NewImagining, at: datetime, 
         source=new.source,
         count=new.count,
         seed=new.seed,
+        quality=new.quality,
         steps=new.steps,
         guidance_scale=new.guidance_scale,
         lossless=new.lossless,

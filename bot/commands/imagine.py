@@ -14,7 +14,7 @@ from bot.views.imagine_form import ImagineButton
 from bot.views.picture_buttons import CoverMenu, PictureButton
 from bot.views.way_buttons import PictureMenu, WayButton
 from storage.bases import Shape, shapes
-from storage.contract import MAX_COUNT, MAX_SEED
+from storage.contract import MAX_COUNT, MAX_SEED, Quality
 from storage.models import suggest_models
 from storage.schema import Model
 
@@ -27,7 +27,8 @@ CHOICE_CHARS = 100
 
 def register(bot: "Dreambot") -> None:
     offered = [Choice(name=str(SHAPES[shape]), value=shape.value) for shape in shapes(bot.services.base)]
-    command = app_commands.choices(size=offered)(draw)
+    qualities = [Choice(name=each.value, value=each.value) for each in (Quality.FAST, Quality.BEST)]
+    command = app_commands.choices(size=offered, quality=qualities)(draw)
     bot.tree.command(name="imagine", description="Draw a picture: one of your models anywhere, or anything else")(
         command
     )
@@ -72,6 +73,7 @@ def _choice(model: Model, asker_id: int) -> Choice[str]:
     look="A look that your prompt is put into; /styles shows them",
     count="How many pictures",
     seed="Begin from the same noise again, for the same picture",
+    quality="Fast takes few steps, where the worker can; best takes all of them",
     steps="Denoising steps: more are slower and finer",
     guidance="How closely to follow the prompt; 7 is usual",
     negative="What to keep out of the picture",
@@ -88,6 +90,7 @@ async def draw(
     look: str | None = None,
     count: Range[int, 1, MAX_COUNT] | None = None,
     seed: Range[int, 0, MAX_SEED] | None = None,
+    quality: str | None = None,
     steps: Range[int, 1, 150] | None = None,
     guidance: Range[float, 1, 30] | None = None,
     negative: str | None = None,
@@ -102,6 +105,7 @@ async def draw(
         look=look,
         count=count,
         seed=seed,
+        quality=None if quality is None else Quality(quality),
         steps=steps,
         guidance_scale=guidance,
         negative_prompt=negative,

@@ -92,6 +92,7 @@ class EditForm(Form, template=r"edit:(?P<job>[0-9a-f]{32})"):
             model=self._chosen(),
             count=int(self.count.values[0]),
             seed=_seed(self.seed.value),
+            quality=request.quality,
             steps=request.steps,
             guidance_scale=request.guidance_scale,
             negative_prompt=self.negative.value,

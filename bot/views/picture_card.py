@@ -176,6 +176,8 @@ def _settings(job: Job) -> Iterator[str]:
     request = ImagineRequest.model_validate(job.request)
     if job.look is not None:
         yield f"look {text.plain(job.look)}"
+    if request.quality is not None:
+        yield f"{request.quality} quality"
     if request.steps is not None:
         yield f"{request.steps} steps"
     if request.guidance_scale is not None:

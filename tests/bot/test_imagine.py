@@ -126,12 +126,22 @@ async def test_a_chosen_model_is_put_into_the_prompt(world: World) -> None:
 
 async def test_every_option_reaches_the_job(world: World) -> None:
     job, message = await finished(
-        world, "a boat", seed=0, steps=30, guidance=4.5, negative="people", spoiler=True, size="square", png=True
+        world,
+        "a boat",
+        seed=0,
+        quality="fast",
+        steps=30,
+        guidance=4.5,
+        negative="people",
+        spoiler=True,
+        size="square",
+        png=True,
     )
 
-    assert job.request["lossless"] is True
+    assert (job.request["lossless"], job.request["quality"]) == (True, "fast")
     shown = words(message.message)
-    assert all(part in shown for part in ("seed 0", "30 steps", "guidance 4.5", "without `people`"))
+    asked = ("seed 0", "fast quality", "30 steps", "guidance 4.5", "without `people`")
+    assert all(part in shown for part in asked)
     assert all(item["spoiler"] for item in gallery(message))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from storage.contract import REQUEST, Adapter, ImagineRequest, Picture, Source, Subject, Tool
+from storage.contract import REQUEST, Adapter, ImagineRequest, Picture, Quality, Source, Subject, Tool
 
 JOB, KEY = "0" * 32, "pictures/a/1/0.png"
 FIRST_FORM = {
@@ -39,7 +39,7 @@ def test_requests_come_over_whole() -> None:
     for asked in (
         request(),
         request(subjects=pair, source=Source(tool=Tool.VARY, key=KEY, strength=0.35)),
-        request(adapter=adapter(), scored=True),
+        request(adapter=adapter(), scored=True, quality=Quality.FAST),
         request(adapter=adapter(), source=Source(tool=Tool.INPAINT, key=KEY, mask=KEY)),
     ):
         assert REQUEST.validate_json(asked.model_dump_json()) == asked
