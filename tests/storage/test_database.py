@@ -43,7 +43,7 @@ def test_a_migration_that_breaks_references_is_undone(tmp_path: Path, monkeypatc
     path = tmp_path / "a.db"
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        upgrade(connection)
+        upgrade(connection, "0001")
         connection.execute(
             text(
                 "INSERT INTO consents (owner_id, text_version, text_digest, interaction_id, at)"
