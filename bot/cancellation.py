@@ -1,5 +1,6 @@
 """Stop a job on its owner's word, and say truthfully what came of it."""
 
+from bot.language import N_
 from bot.services import Services
 from storage.companions import members
 from storage.contract import Stage
@@ -9,23 +10,23 @@ from storage.history import own_job
 from storage.jobs import active_requests, request_cancel
 from storage.schema import Job, JobState
 
-NOT_BEGUN = "Cancelled. It had not begun, and it does not count towards your limit."
-BETWEEN_WORKERS = "Cancelled while it waited for another worker. It does not count towards your limit."
-WORKER_GONE = "Cancelled. Its worker was gone, and nothing is kept of what that had done."
-IN_LINE = (
+NOT_BEGUN = N_("Cancelled. It had not begun, and it does not count towards your limit.")
+BETWEEN_WORKERS = N_("Cancelled while it waited for another worker. It does not count towards your limit.")
+WORKER_GONE = N_("Cancelled. Its worker was gone, and nothing is kept of what that had done.")
+IN_LINE = N_(
     "I take it out of the line as soon as I can. If a worker begins with it before that, it stops after its next step. "
     "The card and `/jobs` say when it has."
 )
-ASKED = (
+ASKED = N_(
     "I asked the worker to stop. It does so after the step it is in, and the card and `/jobs` say when it has; "
     "if it is done before that, you keep what it made. What has begun counts towards your limit."
 )
-ASKED_WHILE_SAVING = (
+ASKED_WHILE_SAVING = N_(
     "I asked the worker to stop, but it is saving already. If it hears of it in time, nothing is kept; "
     "otherwise the model is there. The card and `/jobs` say which."
 )
-ASKED_BEFORE = "You have asked for that already, and it is stopping. The card and `/jobs` say when it has."
-NO_WORKER = (
+ASKED_BEFORE = N_("You have asked for that already, and it is stopping. The card and `/jobs` say when it has.")
+NO_WORKER = N_(
     "No worker answers right now. It is cancelled as soon as I am sure that its own is gone, within a minute or two."
 )
 
@@ -54,7 +55,7 @@ async def cancel(services: Services, job_id: str, asker_id: int) -> str:
     services.wake_delivery()
     async with services.database.read() as session:
         job = await own_job(session, asked.id, asker_id)
-    return await _what_came_of_it(services, job, asked_before=asked_before)
+    return str(await _what_came_of_it(services, job, asked_before=asked_before))
 
 
 async def the_only_job(services: Services, owner_id: int) -> str:
@@ -68,7 +69,7 @@ async def the_only_job(services: Services, owner_id: int) -> str:
     return jobs[0].id
 
 
-async def _what_came_of_it(services: Services, job: Job, *, asked_before: bool) -> str:
+async def _what_came_of_it(services: Services, job: Job, *, asked_before: bool) -> N_:
     match job.state:
         case JobState.CANCELLED if job.started_at is not None:
             return WORKER_GONE

@@ -1,29 +1,42 @@
-"""What a person agrees to before their photos train anything. The record keeps the digest of the very words."""
+"""What a person agrees to before their photos train anything. The record keeps the digest of the English words.
+
+The same words in another language are the same agreement.
+"""
 
 import hashlib
 from dataclasses import dataclass
 from typing import Self
 
+from bot.language import ENGLISH, N_, spoken
 from bot.settings import BotSettings
 
 VERSION = "1"
 
-WORDS = """\
-- I took these photos, or whoever did lets me use them.
-- If they show a person, it is me, or somebody who has agreed to this and is 18 or older.
-- They train this one model and nothing else. {photos}
-- The model and the pictures made with it stay until I delete the model in `/models`, which deletes them all.
-- Others can use the model only where I share it."""
+TERMS = (
+    N_("I took these photos, or whoever did lets me use them."),
+    N_("If they show a person, it is me, or somebody who has agreed to this and is 18 or older."),
+    N_("They train this one model and nothing else. {photos}"),
+    N_("The model and the pictures made with it stay until I delete the model in `/models`, which deletes them all."),
+    N_("Others can use the model only where I share it."),
+)
+DELETED_AT_ONCE = N_("The photos are deleted when the training ends.")
+DELETED_LATER = N_("The photos are deleted {days} days after the training ends.")
 
 
 @dataclass(frozen=True)
 class ConsentText:
-    words: str
+    retention_days: float
     version: str = VERSION
 
     @classmethod
     def of(cls, settings: BotSettings) -> Self:
-        return cls(WORDS.format(photos=_how_long(settings.photo_retention_days)))
+        return cls(settings.photo_retention_days)
+
+    @property
+    def words(self) -> str:
+        photos = DELETED_LATER if self.retention_days else DELETED_AT_ONCE
+        said = photos.format(days=f"{self.retention_days:g}")
+        return "\n".join(f"- {term.format(photos=said)}" for term in TERMS)
 
     @property
     def mark(self) -> str:
@@ -32,10 +45,5 @@ class ConsentText:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.words.encode()).hexdigest()
-
-
-def _how_long(days: float) -> str:
-    if days == 0:
-        return "The photos are deleted when the training ends."
-    return f"The photos are deleted {days:g} days after the training ends."
+        with spoken(ENGLISH):
+            return hashlib.sha256(self.words.encode()).hexdigest()

@@ -15,6 +15,7 @@ from typing import Any
 
 import discord
 
+ENGLISH = "en-US"
 FOLDER, DOMAIN = Path(__file__).parent / "locale", "dreambot"
 LANGUAGES = tuple(sorted(path.name for path in FOLDER.iterdir() if path.is_dir()))
 """Beside English."""

@@ -82,7 +82,7 @@ async def decide(interaction: "Interaction", job_id: str, verdict: Verdict) -> N
         else:
             decided = None
     if decided is None:
-        await reply(interaction, NOT_BLOCKABLE)
+        await reply(interaction, str(NOT_BLOCKABLE))
         return
     services.wake_delivery()
     for stopped in decided.stopped:

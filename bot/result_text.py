@@ -2,6 +2,7 @@
 
 import math
 
+from bot.language import N_, _, number
 from bot.prompts import tidy
 from bot.text import plain
 from bot.verdict import FAIR_LIKENESS, GOOD_LIKENESS, Facts, Remedy, remedy
@@ -9,39 +10,38 @@ from storage import class_questions
 from storage.contract import SubjectKind, Variant
 from storage.schema import Model
 
-QUESTION_CLOSED = "You have answered it, or the photos waited too long and are deleted."
+QUESTION_CLOSED = N_("You have answered it, or the photos waited too long and are deleted.")
 LIKENESS = (
-    (GOOD_LIKENESS, "a very good likeness"),
-    (FAIR_LIKENESS, "a good likeness"),
-    (-math.inf, "only a rough likeness"),
+    (GOOD_LIKENESS, N_("Score {score}: a very good likeness.")),
+    (FAIR_LIKENESS, N_("Score {score}: a good likeness.")),
+    (-math.inf, N_("Score {score}: only a rough likeness.")),
 )
 """From this score on: 0 is another individual of the class, 1 as alike as the photos are to each other."""
 REMEDIES = {
-    Remedy.OTHER_SIDES: "swap photos of the same view for some from other sides",
-    Remedy.SHARPER: "swap the blurred photos for sharp ones",
-    Remedy.BETTER_LIGHT: "swap the photos that are too dark or too bright",
-    Remedy.LARGER: "send the original photos, not previews or screenshots",
-    Remedy.WHOLE: "add a photo that shows all of it",
-    Remedy.OTHER_PLACES: "add photos in other places, for it clings to these",
-    Remedy.MORE_PHOTOS: "add a photo or two, from the side and from behind",
-    Remedy.FROM_THE_SIDE: "add a photo from the side",
+    Remedy.OTHER_SIDES: N_("To make it better, swap photos of the same view for some from other sides."),
+    Remedy.SHARPER: N_("To make it better, swap the blurred photos for sharp ones."),
+    Remedy.BETTER_LIGHT: N_("To make it better, swap the photos that are too dark or too bright."),
+    Remedy.LARGER: N_("To make it better, send the original photos, not previews or screenshots."),
+    Remedy.WHOLE: N_("To make it better, add a photo that shows all of it."),
+    Remedy.OTHER_PLACES: N_("To make it better, add photos in other places, for it clings to these."),
+    Remedy.MORE_PHOTOS: N_("To make it better, add a photo or two, from the side and from behind."),
+    Remedy.FROM_THE_SIDE: N_("To make it better, add a photo from the side."),
 }
 STYLE_REMEDIES = {
-    Remedy.OTHER_SIDES: "swap pictures that are nearly the same for others",
-    Remedy.SHARPER: "swap the blurred pictures for sharp ones",
-    Remedy.OTHER_PLACES: "add pictures that show other things, for it clings to these",
-    Remedy.MORE_PHOTOS: "add more pictures in the same style",
-    Remedy.FROM_THE_SIDE: "add pictures that show other things in the same style",
+    Remedy.OTHER_SIDES: N_("To make it better, swap pictures that are nearly the same for others."),
+    Remedy.SHARPER: N_("To make it better, swap the blurred pictures for sharp ones."),
+    Remedy.OTHER_PLACES: N_("To make it better, add pictures that show other things, for it clings to these."),
+    Remedy.MORE_PHOTOS: N_("To make it better, add more pictures in the same style."),
+    Remedy.FROM_THE_SIDE: N_("To make it better, add pictures that show other things in the same style."),
 }
 VARIANT_LABELS = {
-    Variant.BEST: "Back to the best of both",
-    Variant.ALIKE: "More like {name}",
-    Variant.FREE: "More freedom",
+    Variant.BEST: N_("Back to the best of both"),
+    Variant.ALIKE: N_("More like {name}"),
+    Variant.FREE: N_("More freedom"),
 }
 VARIANT_USED = {
-    Variant.BEST: "",
-    Variant.ALIKE: "It draws as much like {name} as it can now, and may follow prompts less.",
-    Variant.FREE: "It follows prompts more freely now, and may be less like {name}.",
+    Variant.ALIKE: N_("It draws as much like {name} as it can now, and may follow prompts less."),
+    Variant.FREE: N_("It follows prompts more freely now, and may be less like {name}."),
 }
 
 
@@ -51,21 +51,27 @@ def verdict(model: Model) -> str:
     score, better = facts.score, remedy(facts)
     said = []
     if score is not None:
-        said.append(f"Score {score:.2f}: {next(words for least, words in LIKENESS if score >= least)}.")
+        likeness = next(words for least, words in LIKENESS if score >= least)
+        said.append(likeness.format(score=number(score, 2)))
     if better is not None:
         words = STYLE_REMEDIES if model.subject_kind is SubjectKind.STYLE else {}
-        said.append(f"To make it better, {words.get(better, REMEDIES[better])}.")
+        said.append(str(words.get(better, REMEDIES[better])))
     return " ".join(said)
 
 
 def doubt(model: Model, seen: str) -> str:
     """Ask about a class that does not seem to fit the photos."""
     hours = class_questions.LIFE.total_seconds() / 3600
-    return (
-        f'To me these photos look like "{plain(seen)}", and you said "{plain(model.class_noun)}". That word decides '
-        "more than anything else how good the pictures get. Nothing was trained yet and nothing is taken from your "
-        f"quota; the photos wait here for {hours:g} hours."
-    )
+    return _(
+        'To me these photos look like "{seen}", and you said "{said}". That word decides more than anything else how '
+        "good the pictures get. Nothing was trained yet and nothing is taken from your quota; the photos wait here for "
+        "{hours} hours."
+    ).format(seen=plain(seen), said=plain(model.class_noun), hours=f"{hours:g}")
+
+
+def draw_it(name: str) -> str:
+    """Say how to draw with a model; what is typed there stands as it is."""
+    return _('Draw it anywhere: `/imagine prompt:"{name} on the moon"`').format(name=name)
 
 
 def variant_label(variant: Variant, name: str) -> str:
@@ -75,4 +81,5 @@ def variant_label(variant: Variant, name: str) -> str:
 
 def variant_used(variant: Variant, name: str) -> str:
     """Say what choosing a variant has changed; nothing of the best."""
-    return VARIANT_USED[variant].format(name=plain(name))
+    said = VARIANT_USED.get(variant)
+    return "" if said is None else said.format(name=plain(name))

@@ -12,7 +12,7 @@ from obstore.exceptions import BaseError as BlobStoreError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.admin_text import PARTS, TEST_PROMPT, Part
-from bot.language import listed
+from bot.language import _, listed, number
 from bot.services import Services
 from bot.text import PERMISSIONS, why_failed
 from storage.admission import holds_back
@@ -60,21 +60,23 @@ async def checks(services: Services, here: Here) -> AsyncIterator[Check]:
     yield await _tried(Part.BLOBS, lambda: _blobs(services))
     workers = await services.queue.workers()
     if workers is None:
-        yield Check(Part.REDIS, Outcome.FAILS, PARTS[Part.REDIS].hint)
+        yield Check(Part.REDIS, Outcome.FAILS, _hint(Part.REDIS))
         yield Check(Part.WORKER, Outcome.NOT_TRIED)
     else:
         yield Check(Part.REDIS, Outcome.WORKS)
         ours = [worker for worker in workers if worker.base == services.base]
         if ready := [worker.engine for worker in ours if worker.engine is not None]:
             devices = listed(sorted({engine.device for engine in ready}))
-            yield Check(Part.WORKER, Outcome.WORKS, f"{len(ready)} with the base model loaded, on {devices}")
+            loaded = _("{number} with the base model loaded, on {devices}").format(number=len(ready), devices=devices)
+            yield Check(Part.WORKER, Outcome.WORKS, loaded)
         else:
-            yield Check(
-                Part.WORKER, Outcome.FAILS, "it still loads its base model" if ours else PARTS[Part.WORKER].hint
-            )
+            lacking = _("it still loads its base model") if ours else _hint(Part.WORKER)
+            yield Check(Part.WORKER, Outcome.FAILS, lacking)
     missing = [str(label) for name, label in PERMISSIONS.items() if not getattr(here.permissions, name)]
     outcome = Outcome.FAILS if missing else Outcome.WORKS
-    yield Check(Part.CHANNEL, outcome, f"missing: {listed(missing)}" if missing else "")
+    yield Check(
+        Part.CHANNEL, outcome, _("missing: {permissions}").format(permissions=listed(missing)) if missing else ""
+    )
     yield await _tried(Part.PICTURE, lambda: _picture(services, here))
 
 
@@ -83,12 +85,15 @@ async def _tried(part: Part, attempt: Callable[[], Awaitable["str | Check"]]) ->
     try:
         done = await attempt()
     except BROKEN as error:
-        return Check(part, Outcome.FAILS, f"{type(error).__name__}. {PARTS[part].hint}")
-    return (
-        done
-        if isinstance(done, Check)
-        else Check(part, Outcome.WORKS, done or f"{1000 * (time.monotonic() - began):,.0f} ms")
-    )
+        return Check(part, Outcome.FAILS, f"{type(error).__name__}. {_hint(part)}")
+    if isinstance(done, Check):
+        return done
+    return Check(part, Outcome.WORKS, done or f"{number(1000 * (time.monotonic() - began))} ms")
+
+
+def _hint(part: Part) -> str:
+    hint = PARTS[part].hint
+    return "" if hint is None else str(hint)
 
 
 async def _database(services: Services) -> str:
@@ -108,16 +113,16 @@ async def _blobs(services: Services) -> str | Check:
     await services.blobs.put(key, data)
     same = await services.blobs.get(key) == data
     await services.blobs.delete(key)
-    return "" if same else Check(Part.BLOBS, Outcome.FAILS, PARTS[Part.BLOBS].hint)
+    return "" if same else Check(Part.BLOBS, Outcome.FAILS, _hint(Part.BLOBS))
 
 
 async def _picture(services: Services, here: Here) -> str | Check:
     """Let a worker draw a picture with the base model by the way of all pictures, and forget it again."""
     async with services.database.read() as session:
         if await holds_back(session):
-            return Check(Part.PICTURE, Outcome.NOT_TRIED, "nothing is begun while I am draining")
+            return Check(Part.PICTURE, Outcome.NOT_TRIED, _("nothing is begun while I am draining"))
     if not await services.queue.worker_alive(services.base):
-        return Check(Part.PICTURE, Outcome.NOT_TRIED, "there is no worker")
+        return Check(Part.PICTURE, Outcome.NOT_TRIED, _("there is no worker"))
     new = NewImagining(
         job=uuid4().hex,
         interaction_id=here.interaction_id,
@@ -141,7 +146,8 @@ async def _picture(services: Services, here: Here) -> str | Check:
             job = await _ended(services, new.job)
     except TimeoutError:
         await _stop(services, new.job)
-        return Check(Part.PICTURE, Outcome.FAILS, f"nothing came within {DRAW_SECONDS:.0f} s")
+        late = _("nothing came within {seconds} s").format(seconds=round(DRAW_SECONDS))
+        return Check(Part.PICTURE, Outcome.FAILS, late)
     return await _drawn(services, job)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from bot.language import N_
 from bot.services import Services
 from bot.stories import as_pdf
 from bot.views.story_card import pages_of
@@ -10,7 +11,7 @@ from storage.schema import Job
 from storage.sets import best_of_each, members, pictures_of_set, set_of
 
 FILE_NAME = "story.pdf"
-BY = "Made with Dreambot. The pictures are AI-made."
+BY = N_("Made with Dreambot. The pictures are AI-made.")
 
 
 async def bind(services: Services, job_id: str) -> tuple[str, bytes]:
@@ -22,4 +23,4 @@ async def bind(services: Services, job_id: str) -> tuple[str, bytes]:
     if together is None or together.words is None or not images:
         raise PicturesGone
     pages = [(scene, await services.blobs.get(key)) for scene, key in pages_of(jobs, images)]
-    return FILE_NAME, await asyncio.to_thread(as_pdf, together.words, pages, BY)
+    return FILE_NAME, await asyncio.to_thread(as_pdf, together.words, pages, str(BY))

@@ -5,9 +5,11 @@ import logging
 import discord
 
 from bot.admin_text import taken_down_notice
+from bot.language import spoken
 from bot.services import Services
+from storage.models import trainings_of
 from storage.people import wants_direct_messages
-from storage.schema import Model
+from storage.schema import Job, Model
 from storage.takedowns import take_down
 
 log = logging.getLogger(__name__)
@@ -30,9 +32,13 @@ async def tell_owner(client: discord.Client, services: Services, model: Model, w
     async with services.database.read() as session:
         if not await wants_direct_messages(session, model.owner_id):
             return False
+        trainings = await trainings_of(session, model.id)
+        training = await session.get(Job, trainings[-1]) if trainings else None
+    with spoken(None if training is None else training.locale):
+        notice = taken_down_notice(model.name, words)
     try:
         person = await client.fetch_user(model.owner_id)
-        await person.send(taken_down_notice(model.name, words))
+        await person.send(notice)
     except discord.HTTPException as error:
         log.info("model %s: its owner could not be told, HTTP %s", model.id, error.status)
         return False

@@ -8,6 +8,7 @@ from discord.app_commands import Choice
 
 from bot import text
 from bot.cancellation import cancel, the_only_job
+from bot.language import _
 from bot.replies import reply
 from bot.views.cancel_button import CancelButton
 from storage.contract import JobKind
@@ -46,13 +47,13 @@ async def complete_job(interaction: Interaction, typed: str) -> list[Choice[str]
 
 def _label(job: Job, model: Model | None) -> str:
     if job.kind is JobKind.TRAIN:
-        what = f"training of {model.name if model else '?'}"
+        what = _("training of {name}").format(name=model.name if model else "?")
     else:
-        what = f"pictures of {job.prompt_shown or 'a prompt'}"
+        what = _("pictures of {prompt}").format(prompt=job.prompt_shown or _("a prompt"))
     return text.cut(f"{what} ({_stage(job)})", CHOICE_CHARS)
 
 
 def _stage(job: Job) -> str:
     if job.cancel_requested_at is not None:
-        return "stopping"
-    return "waiting" if job.state in WAITING else "under way"
+        return _("stopping")
+    return _("waiting") if job.state in WAITING else _("under way")

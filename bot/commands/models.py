@@ -6,6 +6,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice
 
+from bot.language import _
 from bot.model_pages import show_gallery, show_model
 from bot.text import SORTS, cut
 from bot.views.download import DownloadButton
@@ -31,7 +32,7 @@ async def search(interaction: "discord.Interaction[Dreambot]", typed: str) -> li
     """Offer the models that the person can open here and whose names hold what they typed."""
     async with interaction.client.services.database.read() as session:
         found = await search_models(session, typed, interaction.user.id, interaction.guild_id, MAX_CHOICES)
-    whose = {True: "yours", False: "shared"}
+    whose = {True: _("yours"), False: _("shared")}
     return [
         Choice(
             name=cut(

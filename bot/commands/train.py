@@ -68,8 +68,8 @@ def register(bot: "Dreambot") -> None:
     seed="The same seed and photos give the same model",
 )
 @app_commands.choices(
-    kind=[Choice(name=label, value=kind.value) for kind, label in KIND_LABELS.items()],
-    quality=[Choice(name=label, value=quality.value) for quality, label in QUALITY_LABELS.items()],
+    kind=[Choice(name=str(label), value=kind.value) for kind, label in KIND_LABELS.items()],
+    quality=[Choice(name=str(label), value=quality.value) for quality, label in QUALITY_LABELS.items()],
 )
 async def train(
     interaction: Interaction,

@@ -6,13 +6,14 @@ from typing import Any, Self
 import discord
 
 from bot.cancellation import cancel
+from bot.language import _
 from bot.replies import pressed, reply
 
 
 class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"job:(?P<id>[0-9a-f]{32}):cancel"):
     def __init__(self, job_id: str) -> None:
         button: discord.ui.Button[Any] = discord.ui.Button(
-            label="Cancel", style=discord.ButtonStyle.secondary, custom_id=f"job:{job_id}:cancel"
+            label=_("Cancel"), style=discord.ButtonStyle.secondary, custom_id=f"job:{job_id}:cancel"
         )
         super().__init__(button)
         self.job_id = job_id

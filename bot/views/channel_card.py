@@ -9,7 +9,7 @@ from discord import ui
 
 from bot.access import check_manages
 from bot.admin_text import CHANNELS_CHOSEN, CHANNELS_EXPLAINED, CHANNELS_OPEN
-from bot.language import listed
+from bot.language import _, listed
 from bot.replies import pressed
 from storage.channels import MOST_CHANNELS, open_channels, set_open_channels
 
@@ -32,12 +32,13 @@ async def load(interaction: "discord.Interaction[Dreambot]") -> ui.LayoutView:
 
 
 def render(channels: Sequence[int]) -> ui.LayoutView:
-    named = CHANNELS_CHOSEN.format(listed([f"<#{channel}>" for channel in channels])) if channels else CHANNELS_OPEN
-    card = ui.Container[Any](
-        ui.TextDisplay(f"### Where I may be used\n{named}"), accent_colour=discord.Colour.blurple()
-    )
+    named = str(CHANNELS_OPEN)
+    if channels:
+        named = CHANNELS_CHOSEN.format(channels=listed([f"<#{channel}>" for channel in channels]))
+    title = _("### Where I may be used")
+    card = ui.Container[Any](ui.TextDisplay(f"{title}\n{named}"), accent_colour=discord.Colour.blurple())
     card.add_item(ui.ActionRow(ChannelMenu(channels)))
-    card.add_item(ui.TextDisplay(CHANNELS_EXPLAINED))
+    card.add_item(ui.TextDisplay(str(CHANNELS_EXPLAINED)))
     view = ui.LayoutView(timeout=None)
     view.add_item(card)
     return view
@@ -49,7 +50,7 @@ class ChannelMenu(ui.DynamicItem[ui.ChannelSelect[Any]], template=r"admin:channe
     def __init__(self, channels: Sequence[int] = ()) -> None:
         super().__init__(
             ui.ChannelSelect(
-                placeholder="Every channel",
+                placeholder=_("Every channel"),
                 channel_types=KINDS,
                 min_values=0,
                 max_values=MOST_CHANNELS,

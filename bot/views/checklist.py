@@ -6,6 +6,7 @@ import discord
 from discord import ui
 
 from bot.admin_text import ALL_WORKS, OUTCOMES, PARTS, SOMETHING_FAILS, TESTING
+from bot.language import _
 from bot.selftest import Check, Outcome
 from bot.text import cut, plain
 
@@ -17,9 +18,9 @@ def render(checks: Sequence[Check]) -> ui.LayoutView:
     over = len(checks) == len(PARTS)
     works = all(check.outcome is Outcome.WORKS for check in checks)
     colour = discord.Colour.blurple() if not over else discord.Colour.green() if works else discord.Colour.red()
-    last = TESTING if not over else ALL_WORKS if works else SOMETHING_FAILS
+    last = str(TESTING if not over else ALL_WORKS if works else SOMETHING_FAILS)
     card = ui.Container[ui.LayoutView](accent_colour=colour)
-    card.add_item(ui.TextDisplay("\n".join(["### Test of the set-up", *map(_line, checks), last])))
+    card.add_item(ui.TextDisplay("\n".join([_("### Test of the set-up"), *map(_line, checks), last])))
     view = ui.LayoutView(timeout=None)
     view.add_item(card)
     return view

@@ -10,7 +10,7 @@ from discord import ui
 from bot.access import NotYourModel
 from bot.cards import post_card
 from bot.channel_rules import check_channel
-from bot.language import locale_of_card
+from bot.language import _, locale_of_card
 from bot.limits import per_day, roles_of
 from bot.replies import pressed
 from bot.subject_kinds import guess_kind
@@ -86,6 +86,5 @@ class ClassButton(ui.DynamicItem[ui.Button[Any]], template=r"class:(?P<job>[0-9a
 
 def class_row(job: Job) -> ui.ActionRow[Any]:
     """Offer both answers."""
-    return ui.ActionRow(
-        ClassButton(job.id, "seen", f'Train as "{job.seen_class}"'), ClassButton(job.id, "said", "Train anyway")
-    )
+    seen = _('Train as "{noun}"').format(noun=job.seen_class)
+    return ui.ActionRow(ClassButton(job.id, "seen", seen), ClassButton(job.id, "said", _("Train anyway")))

@@ -18,6 +18,7 @@ from bot.consent import ConsentText
 from bot.drafts import DRAFT_LIFE, DraftGone, FormGone, accept_draft, drop_draft, wish_of
 from bot.estimates import Estimate
 from bot.intake import TakenIn
+from bot.language import N_, _, ngettext
 from bot.limits import roles_of
 from bot.replies import pressed
 from bot.text import advice, bold, copies_left_out, estimated, plain
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 SHEET = "contact-sheet.jpg"
 MOST_ADVICE = 4
-NOTE = "Each square is trained on, mirrored as well, and closer up as its frame shows."
+NOTE = N_("Each square is trained on, mirrored as well, and closer up as its frame shows.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +53,22 @@ class Offer:
 def render(offer: Offer) -> Rendered:
     training, taken = offer.training, offer.taken
     file = discord.File(io.BytesIO(taken.sheet), SHEET)
-    alt = f"{len(training.photos)} photos, numbered, each as the square that will be trained on"
+    count = len(training.photos)
+    alt = ngettext(
+        "{count} photo, as the square that will be trained on",
+        "{count} photos, numbered, each as the square that will be trained on",
+        count,
+    )
     hours = DRAFT_LIFE.total_seconds() / 3600
-    notes = [NOTE, f"Your {len(training.photos)} photos wait here for {hours:g} hours; then they are deleted."]
+    wait = ngettext(
+        "Your {count} photo waits here for {hours} hours; then it is deleted.",
+        "Your {count} photos wait here for {hours} hours; then they are deleted.",
+        count,
+    )
+    notes = [str(NOTE), wait.format(hours=f"{hours:g}")]
     if taken.copies:
         notes.append(copies_left_out(taken.copies))
-    said = [f"- {advice(found)}" for found in taken.advice[:MOST_ADVICE]] or ["The photos look good to me."]
+    said = [f"- {advice(found)}" for found in taken.advice[:MOST_ADVICE]] or [_("The photos look good to me.")]
     parts: list[ui.Item[Any]] = [
         ui.TextDisplay(f"### {plain(training.name)} · {plain(training.class_noun)}"),
         ui.MediaGallery(discord.MediaGalleryItem(file, description=alt)),
@@ -78,7 +89,8 @@ def render_question(training: NewTraining, words: ConsentText) -> ui.LayoutView:
 def _consent(training: NewTraining, words: ConsentText | None) -> Sequence[ui.Item[Any]]:
     if words is None:
         return []
-    return [ui.Separator(), ui.TextDisplay(f"### Before I learn {bold(training.name)}\n{words.words}")]
+    title = _("### Before I learn {name}").format(name=bold(training.name))
+    return [ui.Separator(), ui.TextDisplay(f"{title}\n{words.words}")]
 
 
 def _choice(draft_id: str, asks: ConsentText | None) -> ui.ActionRow[Any]:
@@ -103,7 +115,7 @@ class TrainButton(
 ):
     def __init__(self, draft_id: str, mark: str | None) -> None:
         """`mark` is of the words that the card asks to agree to, None where it asks nothing."""
-        label, what = ("Train", "train") if mark is None else ("I agree, train", f"{mark}:agree")
+        label, what = (_("Train"), "train") if mark is None else (_("I agree, train"), f"{mark}:agree")
         super().__init__(
             ui.Button(label=label, style=discord.ButtonStyle.success, custom_id=f"draft:{draft_id}:{what}")
         )
@@ -130,7 +142,7 @@ class TrainButton(
             return
         roles = roles_of(interaction)
         job = await accept_draft(services, self.draft_id, owner_id, interaction.id, agrees=agrees, roles=roles)
-        await _close(interaction, "Thank you. The training is under way.")
+        await _close(interaction, _("Thank you. The training is under way."))
 
         async def send(card: Rendered) -> discord.Message:
             return await interaction.followup.send(view=card.view, files=card.files, wait=True)
@@ -143,7 +155,7 @@ class SwapButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a-f
     """Open the form again; what it brings takes the place of these photos."""
 
     def __init__(self, draft_id: str) -> None:
-        super().__init__(ui.Button(label="Swap photos", custom_id=f"draft:{draft_id}:swap"))
+        super().__init__(ui.Button(label=_("Swap photos"), custom_id=f"draft:{draft_id}:swap"))
         self.draft_id = draft_id
 
     @classmethod
@@ -166,7 +178,7 @@ class SwapButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a-f
 
 class CancelButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a-f]{32}):decline"):
     def __init__(self, draft_id: str) -> None:
-        super().__init__(ui.Button(label="Cancel", custom_id=f"draft:{draft_id}:decline"))
+        super().__init__(ui.Button(label=_("Cancel"), custom_id=f"draft:{draft_id}:decline"))
         self.draft_id = draft_id
 
     @classmethod
@@ -179,4 +191,4 @@ class CancelButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         await interaction.response.defer()
         await drop_draft(interaction.client.services, self.draft_id, interaction.user.id)
-        await _close(interaction, "Deleted. Nothing was trained.")
+        await _close(interaction, _("Deleted. Nothing was trained."))

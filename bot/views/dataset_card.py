@@ -9,16 +9,17 @@ import discord
 from discord import ui
 
 from bot.datasets import is_weak
-from bot.language import listed
+from bot.language import _, listed, ngettext
 from bot.prompts import tidy
 from bot.replies import pressed
-from bot.text import cut, plain
+from bot.text import AMOUNTS, cut, plain
 from bot.views.cancel_button import CancelButton
 from bot.views.download import upload_limit
 from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.picture_card import standing
 from bot.views.rendered import Rendered
-from bot.views.training_card import bar
+from bot.views.training_card import asked_by, bar
+from storage.contract import JobKind
 from storage.schema import Image, Job
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def render(
     lead, going = around.jobs[0], any(not job.state.ended for job in around.jobs)
     names = [plain(model.name) for model in around.models.values()]
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.teal())
-    card.add_item(ui.TextDisplay(f"### A data set{f' of {listed(names)}' if names else ''}"))
+    title = _("### A data set of {names}").format(names=listed(names)) if names else _("### A data set")
+    card.add_item(ui.TextDisplay(title))
     if files:
         card.add_item(_gallery(around.jobs, shown_of(images), files))
     if said := standing(around.jobs, images, place, worker_alive=worker_alive):
@@ -72,19 +74,19 @@ def _gallery(
     gallery = ui.MediaGallery[ui.LayoutView]()
     for image, file in zip(images, files, strict=False):
         caption = tidy(by_id[image.job_id].prompt_shown or "") or "–"
-        gallery.add_item(media=file, description=cut(f"AI-made picture: {caption}", ALT_CHARS))
+        gallery.add_item(media=file, description=cut(_("AI-made picture: {prompt}").format(prompt=caption), ALT_CHARS))
     return gallery
 
 
 def _small_print(around: "Around", images: Sequence[Image], names: Sequence[str]) -> Iterator[str]:
     if weak := sum(is_weak(image.score) for image in images):
-        one = weak == 1
-        yield (
-            f"{weak} of these {'looks' if one else 'look'} too little like {listed(names) or 'the subject'} and "
-            f"{'stays' if one else 'stay'} out of the zip."
-        )
-    facts = ["AI-made", *([f"{len(images)} pictures"] if len(images) > 1 else [])] if images else []
-    yield " · ".join([*facts, f"asked by <@{around.jobs[0].owner_id}>"])
+        yield ngettext(
+            "{count} of these looks too little like {names} and stays out of the zip.",
+            "{count} of these look too little like {names} and stay out of the zip.",
+            weak,
+        ).format(names=listed(names) or _("the subject"))
+    facts = [_("AI-made"), *([AMOUNTS[JobKind.IMAGINE].format(len(images))] if len(images) > 1 else [])]
+    yield " · ".join([*(facts if images else []), asked_by(around.jobs[0])])
 
 
 def _rows(lead: Job, jobs: Sequence[Job], images: Sequence[Image], *, going: bool) -> Iterator[ui.ActionRow[Any]]:
@@ -102,7 +104,7 @@ class ZipButton(ui.DynamicItem[ui.Button[Any]], template=r"dataset:(?P<job>[0-9a
     """Send the data set to whoever asked for it, with or without boxes of the subject."""
 
     def __init__(self, job_id: str, *, boxes: bool) -> None:
-        label, what = ("With boxes", "boxes") if boxes else ("As a zip", "zip")
+        label, what = (_("With boxes"), "boxes") if boxes else (_("As a zip"), "zip")
         style = discord.ButtonStyle.secondary if boxes else discord.ButtonStyle.primary
         super().__init__(ui.Button(label=label, emoji="📦", style=style, custom_id=f"dataset:{job_id}:{what}"))
         self.job_id, self.boxes = job_id, boxes

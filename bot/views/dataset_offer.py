@@ -10,6 +10,7 @@ from discord import ui
 
 from bot.datasets import MAX_PICTURES, MIN_PICTURES
 from bot.imagining import Wish, imagine, pick_model
+from bot.language import N_, _, ngettext
 from bot.looks import NO_LOOK
 from bot.replies import pressed
 from bot.text import dataset_cost, plain
@@ -20,7 +21,7 @@ from storage.schema import Model, SetKind
 if TYPE_CHECKING:
     from bot.app import Dreambot
 
-QUOTA = "They count among your {per_day} pictures of 24 hours; {used} of these are used."
+QUOTA = N_("They count among your {per_day} pictures of 24 hours; {used} of these are used.")
 PRIVATE, PUBLIC = "private", "public"
 
 
@@ -44,14 +45,18 @@ class Offer:
 
 
 def render(offer: Offer) -> ui.LayoutView:
-    variety = f"{len(PLACES)} places, {len(VIEWS)} views and {len(LIGHT)} kinds of light"
+    name = plain(offer.model.name)
+    title = ngettext(
+        "### {count} picture of {name}, to train with", "### {count} pictures of {name}, to train with", offer.count
+    )
+    about = _(
+        "I draw {name} in up to {places} places, {views} views and {lights} kinds of light. What looks too little like "
+        "its photos, and what comes out twice, stays out of the zip, so it may hold fewer than you asked for."
+    )
     quota = [QUOTA.format(per_day=offer.per_day, used=offer.used)] if offer.per_day is not None else []
     parts: list[ui.Item[Any]] = [
-        ui.TextDisplay(f"### {offer.count} pictures of {plain(offer.model.name)}, to train with"),
-        ui.TextDisplay(
-            f"I draw {plain(offer.model.name)} in up to {variety}. What looks too little like its photos, and what "
-            "comes out twice, stays out of the zip, so it may hold fewer than you asked for."
-        ),
+        ui.TextDisplay(title.format(name=name)),
+        ui.TextDisplay(about.format(name=name, places=len(PLACES), views=len(VIEWS), lights=len(LIGHT))),
         ui.TextDisplay(dataset_cost(offer.count, offer.picture_seconds, offer.price_per_hour, offer.currency)),
         *(ui.TextDisplay(f"-# {line}") for line in quota),
         ui.ActionRow(DrawButton.of(offer), DeclineButton()),
@@ -73,7 +78,7 @@ class DrawButton(
 
     def __init__(self, model_id: str, count: int, shown: str, asked_by: int) -> None:
         custom_id = f"dataset:{model_id}:{count}:{shown}:{asked_by}"
-        super().__init__(ui.Button(label="Draw them", style=discord.ButtonStyle.success, custom_id=custom_id))
+        super().__init__(ui.Button(label=_("Draw them"), style=discord.ButtonStyle.success, custom_id=custom_id))
         self.model_id, self.private, self.asked_by = model_id, shown == PRIVATE, asked_by
         self.count = min(max(count, MIN_PICTURES), MAX_PICTURES)
 
@@ -92,7 +97,9 @@ class DrawButton(
         async with interaction.client.services.database.read() as session:
             model = await pick_model(session, self.model_id, interaction.user.id, interaction.guild_id)
         wish = Wish(
-            prompt=f"{self.count} pictures of {model.name}",
+            prompt=ngettext("{count} picture of {name}", "{count} pictures of {name}", self.count).format(
+                name=model.name
+            ),
             model=model.id,
             look=NO_LOOK,
             negative_prompt="",
@@ -110,7 +117,7 @@ class DrawButton(
 
 class DeclineButton(ui.DynamicItem[ui.Button[Any]], template=r"dataset:decline"):
     def __init__(self) -> None:
-        super().__init__(ui.Button(label="Cancel", custom_id="dataset:decline"))
+        super().__init__(ui.Button(label=_("Cancel"), custom_id="dataset:decline"))
 
     @classmethod
     async def from_custom_id(
@@ -120,4 +127,4 @@ class DeclineButton(ui.DynamicItem[ui.Button[Any]], template=r"dataset:decline")
 
     @pressed
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        await interaction.response.edit_message(view=_layout(ui.TextDisplay("Nothing was drawn.")))
+        await interaction.response.edit_message(view=_layout(ui.TextDisplay(_("Nothing was drawn."))))

@@ -9,6 +9,7 @@ import discord
 from discord import ui
 
 from bot.access import own_model
+from bot.language import N_, _, number
 from bot.replies import pressed
 from bot.result_text import variant_used
 from bot.services import Services
@@ -22,8 +23,8 @@ from storage.schema import Model
 if TYPE_CHECKING:
     from bot.app import Dreambot
 
-NOT_HERE = (
-    "The file has {:.0f} MB, more than Discord takes here, and this bot has no download address. "
+NOT_HERE = N_(
+    "The file has {size} MB, more than Discord takes here, and this bot has no download address. "
     "Ask whoever runs it to set PUBLIC_URL."
 )
 
@@ -43,7 +44,7 @@ class DownloadButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>
     """Give the owner the model in the kohya layout."""
 
     def __init__(self, model_id: str) -> None:
-        super().__init__(ui.Button(label="Download", custom_id=f"model:{model_id}:download"))
+        super().__init__(ui.Button(label=_("Download"), custom_id=f"model:{model_id}:download"))
         self.model_id = model_id
 
     @classmethod
@@ -67,17 +68,19 @@ class DownloadButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>
 async def _send(interaction: "discord.Interaction[Dreambot]", services: Services, model: Model, key: str) -> None:
     """Attach the file, or link to it when Discord does not take one so large."""
     name, blob = file_name(model), await services.blobs.open_stream(key)
-    about = (
-        f"{bold(model.name)} for diffusers, AUTOMATIC1111, Forge, ComfyUI and InvokeAI, trained on `{model.base}`. "
-        f"Call it `{model.identifier} {model.class_noun}` in prompts. {variant_used(model.variant, model.name)}".strip()
-    )
+    said = _(
+        "{name} for diffusers, AUTOMATIC1111, Forge, ComfyUI and InvokeAI, trained on `{base}`. Call it `{words}` in "
+        "prompts."
+    ).format(name=bold(model.name), base=model.base, words=f"{model.identifier} {model.class_noun}")
+    about = f"{said} {variant_used(model.variant, model.name)}".strip()
     if blob.size <= upload_limit(interaction):
         data = b"".join([chunk async for chunk in blob.chunks])
         await interaction.edit_original_response(content=about, attachments=[discord.File(io.BytesIO(data), name)])
     elif link := services.link(key, name):
-        await interaction.edit_original_response(content=f"{about}\n[{name}](<{link}>) opens for a day.")
+        opens = _("[{file}](<{link}>) opens for a day.").format(file=name, link=link)
+        await interaction.edit_original_response(content=f"{about}\n{opens}")
     else:
-        await interaction.edit_original_response(content=f"{about}\n{NOT_HERE.format(blob.size / 2**20)}")
+        await interaction.edit_original_response(content=f"{about}\n{NOT_HERE.format(size=number(blob.size / 2**20))}")
 
 
 def upload_limit(interaction: discord.Interaction[Any]) -> int:

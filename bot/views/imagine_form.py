@@ -8,6 +8,7 @@ from discord import ui
 
 from bot.forms import Form
 from bot.imagining import Wish, imagine
+from bot.language import _
 from bot.replies import pressed
 from bot.text import cut
 from storage.contract import MAX_COUNT, MAX_PROMPT_CHARS
@@ -22,7 +23,9 @@ TITLE_CHARS = 45
 
 class ImagineForm(Form, template=r"imagine:(?P<model>[0-9a-f]{32})"):
     def __init__(self, model: Model) -> None:
-        super().__init__(title=cut(f"Draw {model.name}", TITLE_CHARS), custom_id=f"imagine:{model.id}")
+        super().__init__(
+            title=cut(_("Draw {name}").format(name=model.name), TITLE_CHARS), custom_id=f"imagine:{model.id}"
+        )
         self.model_id = model.id
         self.prompt = ui.TextInput[Self](
             style=discord.TextStyle.paragraph, default=f"{model.name} ", max_length=MAX_PROMPT_CHARS, custom_id="prompt"
@@ -31,8 +34,8 @@ class ImagineForm(Form, template=r"imagine:(?P<model>[0-9a-f]{32})"):
             options=[discord.SelectOption(label=str(n), default=n == 1) for n in range(1, MAX_COUNT + 1)],
             custom_id="count",
         )
-        self.add_item(ui.Label(text="Prompt", description="Say where, or doing what.", component=self.prompt))
-        self.add_item(ui.Label(text="Pictures", component=self.count))
+        self.add_item(ui.Label(text=_("Prompt"), description=_("Say where, or doing what."), component=self.prompt))
+        self.add_item(ui.Label(text=_("Pictures"), component=self.count))
 
     @classmethod
     async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:
@@ -50,7 +53,7 @@ class ImagineButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[
     def __init__(self, model_id: str) -> None:
         super().__init__(
             ui.Button(
-                label="Imagine", emoji="🎨", style=discord.ButtonStyle.primary, custom_id=f"model:{model_id}:imagine"
+                label=_("Imagine"), emoji="🎨", style=discord.ButtonStyle.primary, custom_id=f"model:{model_id}:imagine"
             )
         )
         self.model_id = model_id

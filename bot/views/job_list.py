@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.language import N_, Plural, _, ngettext, number
 from bot.replies import pressed
-from bot.text import bold, duration, in_line, quote, too_late, why_failed
+from bot.text import bold, duration, in_line, quote, too_late
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
-from bot.views.training_card import STAGES
+from bot.views.training_card import STAGES, failed, learned
 from storage.contract import JobKind, Stage
 from storage.history import HISTORY, Entry
 from storage.models import DELETED_NAME
@@ -25,13 +26,17 @@ PAGE_JOBS = 5
 """Up to 700 characters and three components a job: a page stays below 4,000 and 40."""
 PROMPT_CHARS = 100
 
-EMPTY = "There are none. `/imagine` draws a picture, and `/train` teaches me what something of yours looks like."
+EMPTY = N_("There are none. `/imagine` draws a picture, and `/train` teaches me what something of yours looks like.")
 PROBLEMS = {
-    DeliveryProblem.CLOSED: "I could not post it: the channel is gone or closed to me.",
-    DeliveryProblem.EXPIRED: "It took longer than a private reply lives.",
-    DeliveryProblem.REFUSED: "Discord would not take the message.",
+    DeliveryProblem.CLOSED: N_("I could not post it: the channel is gone or closed to me."),
+    DeliveryProblem.EXPIRED: N_("It took longer than a private reply lives."),
+    DeliveryProblem.REFUSED: N_("Discord would not take the message."),
 }
-ADVICE = " `/settings` lets me write to you directly in such a case."
+USED = {
+    JobKind.IMAGINE: Plural("{used} of {count} picture in 24 hours", "{used} of {count} pictures in 24 hours"),
+    JobKind.TRAIN: Plural("{used} of {count} training in 24 hours", "{used} of {count} trainings in 24 hours"),
+}
+ADVICE = N_("`/settings` lets me write to you directly in such a case.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +52,10 @@ def render(
 ) -> Rendered:
     """Show one page of `total` jobs; pages count from 0."""
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
-    card.add_item(ui.TextDisplay(f"### Your jobs of the last {HISTORY.days} days\n{_summary(total, page, usage)}"))
+    title = _("### Your jobs of the last {days} days").format(days=HISTORY.days)
+    card.add_item(ui.TextDisplay(f"{title}\n{_summary(total, page, usage)}"))
     if not entries:
-        card.add_item(ui.TextDisplay(EMPTY))
+        card.add_item(ui.TextDisplay(str(EMPTY)))
     else:
         card.add_item(ui.Separator())
     for entry in entries:
@@ -66,14 +72,17 @@ def page_count(total: int) -> int:
 
 def back_to(page: int) -> ui.ActionRow[Any]:
     """Lead from one job back to its page."""
-    return ui.ActionRow(PageButton(page, "Back"))
+    return ui.ActionRow(PageButton(page, _("Back")))
 
 
 def _summary(total: int, page: int, usage: dict[JobKind, Usage]) -> str:
-    facts = [f"Page {page + 1} of {page_count(total)} · {total} jobs"] if total > PAGE_JOBS else []
-    for kind, word in ((JobKind.IMAGINE, "pictures"), (JobKind.TRAIN, "trainings")):
-        if usage[kind].limit is not None:
-            facts.append(f"{usage[kind].used} of {usage[kind].limit} {word} in 24 hours")
+    facts = []
+    if total > PAGE_JOBS:
+        leaf = {"page": page + 1, "pages": page_count(total), "total": number(total)}
+        facts.append(_("Page {page} of {pages} · {total} jobs").format(**leaf))
+    for kind, of_limit in USED.items():
+        if (limit := usage[kind].limit) is not None:
+            facts.append(of_limit.format(limit, used=number(usage[kind].used)))
     return f"-# {' · '.join(facts)}" if facts else ""
 
 
@@ -99,41 +108,43 @@ def _lines(entry: Entry, *, worker_alive: bool) -> Iterator[str]:
     yield _standing(entry, worker_alive=worker_alive)
     if entry.problem is not None:
         helps = entry.problem is not DeliveryProblem.REFUSED and not entry.direct
-        yield f"{PROBLEMS[entry.problem]}{ADVICE if helps else ''}"
+        yield f"{PROBLEMS[entry.problem]} {ADVICE}" if helps else str(PROBLEMS[entry.problem])
     facts = [discord.utils.format_dt(entry.job.created_at, "R")]
     if entry.message is not None:
-        where = "in your direct messages" if entry.direct else "in the channel"
+        where = _("in your direct messages") if entry.direct else _("in the channel")
         facts.append(f"[{where}]({entry.message.address})")
     if entry.refunded:
-        facts.append("does not count towards your limit")
+        facts.append(_("does not count towards your limit"))
     yield f"-# {' · '.join(facts)}"
 
 
 def _title(entry: Entry) -> str:
     job, model = entry.job, entry.model
-    name = None if model is None else "a deleted model" if model.name == DELETED_NAME else bold(model.name)
+    name = None if model is None else _("a deleted model") if model.name == DELETED_NAME else bold(model.name)
     if job.kind is JobKind.TRAIN:
-        return f"Training of {name}"
+        return _("Training of {name}").format(name=name)
     count = sum(int(each.request["count"]) for each in entry.jobs)
-    what = "Picture" if count == 1 else f"{count} pictures"
-    subject = "" if name is None else f" of {name}"
-    return f"{what}{subject}: {quote(entry.words, PROMPT_CHARS)}" if entry.words else f"{what}{subject}"
+    if name is None:
+        what = ngettext("Picture", "{count} pictures", count)
+    else:
+        what = ngettext("Picture of {name}", "{count} pictures of {name}", count).format(name=name)
+    return f"{what}: {quote(entry.words, PROMPT_CHARS)}" if entry.words else what
 
 
 def _standing(entry: Entry, *, worker_alive: bool) -> str:
     job = entry.job
     left = sum(not each.state.ended for each in entry.jobs)
     if left and left < len(entry.jobs):
-        return f"Drawing: {entry.pictures} pictures are there."
+        return ngettext("Drawing: {count} picture is there.", "Drawing: {count} pictures are there.", entry.pictures)
     match job.state:
         case JobState.SUCCEEDED:
             return _success(entry)
         case JobState.FAILED:
-            return f"It did not work out. {why_failed(job.failure)}"
+            return failed(job)
         case JobState.CANCELLED:
-            return "Cancelled."
+            return _("Cancelled.")
         case _ if job.cancel_requested_at is not None:
-            return "Stopping…"
+            return _("Stopping…")
         case _ if job.state in WAITING:
             return in_line(entry.place, worker_alive=worker_alive)
         case _:
@@ -142,19 +153,23 @@ def _standing(entry: Entry, *, worker_alive: bool) -> str:
 
 def _success(entry: Entry) -> str:
     job = entry.job
-    took = f" in {duration(job.seconds)}" if job.seconds else ""
     if job.kind is JobKind.TRAIN:
-        return f"Learned{took}.{too_late(job)}"
-    return f"Drawn{took}{'' if entry.pictures else '; the pictures are deleted'}.{too_late(job)}"
+        return learned(job)
+    if job.seconds:
+        said = _("Drawn in {time}.") if entry.pictures else _("Drawn in {time}; the pictures are deleted.")
+        return said.format(time=duration(job.seconds)) + too_late(job)
+    return (_("Drawn.") if entry.pictures else _("Drawn; the pictures are deleted.")) + too_late(job)
 
 
 def _progress(job: Job) -> str:
-    doing = STAGES[job.stage or Stage.PREPARING] if job.kind is JobKind.TRAIN else "Drawing"
-    return f"{doing}, step {job.step} of {job.steps}." if job.step and job.steps else f"{doing}."
+    doing = str(STAGES[job.stage or Stage.PREPARING]) if job.kind is JobKind.TRAIN else _("Drawing")
+    if job.step and job.steps:
+        return _("{doing}, step {step} of {steps}.").format(doing=doing, step=job.step, steps=job.steps)
+    return _("{doing}.").format(doing=doing)
 
 
 def _leaves(page: int, pages: int) -> list["PageButton"]:
-    wanted = ((page - 1, "Previous"), (page, "Look again"), (page + 1, "Next"))
+    wanted = ((page - 1, _("Previous")), (page, _("Look again")), (page + 1, _("Next")))
     return [PageButton(number, label) for number, label in wanted if 0 <= number < pages]
 
 
@@ -183,7 +198,7 @@ class ShowButton(ui.DynamicItem[ui.Button[Any]], template=r"jobs:(?P<page>[0-9]{
     """Show what came of a job, to its owner alone."""
 
     def __init__(self, job_id: str, page: int) -> None:
-        super().__init__(ui.Button(label="Show", custom_id=f"jobs:{page}:show:{job_id}"))
+        super().__init__(ui.Button(label=_("Show"), custom_id=f"jobs:{page}:show:{job_id}"))
         self.job_id, self.page = job_id, page
 
     @classmethod

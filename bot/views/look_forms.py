@@ -8,6 +8,7 @@ from discord import ui
 
 from bot.forms import Form
 from bot.imagining import Wish, imagine
+from bot.language import _
 from bot.look_pages import may_keep_looks, show_looks
 from bot.looks import PLACE, Look, MayNotKeepLooks, check_words, find_look
 from bot.prompts import tidy
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 
 TITLE_CHARS = 45
 LAST_PAGE = 9999
+EXAMPLE = "as a stained-glass window"
+"""Prompts are in English."""
 
 
 class TryForm(Form, template=r"look:try:(?P<look>[0-9a-z-]{1,32})"):
     def __init__(self, look: Look) -> None:
-        super().__init__(title=cut(f"Draw: {look.name}", TITLE_CHARS), custom_id=f"look:try:{look.id}")
+        super().__init__(
+            title=cut(_("Draw: {look}").format(look=look.name), TITLE_CHARS), custom_id=f"look:try:{look.id}"
+        )
         self.look = look
         self.prompt = ui.TextInput[Self](placeholder="rex", max_length=MAX_PROMPT_CHARS, custom_id="prompt")
-        about = "One of your models by its name, or anything else."
-        self.add_item(ui.Label(text="Whom or what?", description=about, component=self.prompt))
+        about = _("One of your models by its name, or anything else.")
+        self.add_item(ui.Label(text=_("Whom or what?"), description=about, component=self.prompt))
 
     @classmethod
     async def of(cls, interaction: "discord.Interaction[Dreambot]", look_id: str) -> Self:
@@ -50,20 +55,20 @@ class TryForm(Form, template=r"look:try:(?P<look>[0-9a-z-]{1,32})"):
 
 class AddForm(Form, template=r"look:add"):
     def __init__(self) -> None:
-        super().__init__(title="A look for this server", custom_id="look:add")
+        super().__init__(title=_("A look for this server"), custom_id="look:add")
         self.name = ui.TextInput[Self](min_length=MIN_CHARS, max_length=MAX_CHARS, custom_id="name")
         self.words = ui.TextInput[Self](
             style=discord.TextStyle.paragraph,
-            placeholder=f"{PLACE} as a stained-glass window",
+            placeholder=f"{PLACE} {EXAMPLE}",
             max_length=MAX_WORDS_CHARS,
             custom_id="words",
         )
         self.negative = ui.TextInput[Self](required=False, max_length=MAX_WORDS_CHARS, custom_id="negative")
-        self.add_item(ui.Label(text="Name", component=self.name))
-        about = f"{PLACE} is where a person's own words go."
-        self.add_item(ui.Label(text="Words", description=about, component=self.words))
+        self.add_item(ui.Label(text=_("Name"), component=self.name))
+        about = _("{place} is where a person's own words go.").format(place=PLACE)
+        self.add_item(ui.Label(text=_("Words"), description=about, component=self.words))
         self.add_item(
-            ui.Label(text="Keep out", description="What such pictures should not have.", component=self.negative)
+            ui.Label(text=_("Keep out"), description=_("What such pictures should not have."), component=self.negative)
         )
 
     @classmethod

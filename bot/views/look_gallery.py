@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.language import _
 from bot.looks import Look
 from bot.replies import pressed
-from bot.text import LOOKS_INTRODUCED, cut, plain, quote
+from bot.text import AMOUNTS, LOOKS_INTRODUCED, cut, plain, quote
 from bot.views.rendered import Rendered
+from storage.contract import JobKind
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -27,9 +29,12 @@ def render(looks: Sequence[Look], page: int, *, may_keep: bool) -> Rendered:
     pages = page_count(len(looks))
     page = min(page, pages - 1)
     shown = looks[page * PAGE_LOOKS : (page + 1) * PAGE_LOOKS]
-    where = f"\n-# Page {page + 1} of {pages} · {len(looks)} looks" if pages > 1 else ""
+    lines = [_("### Looks"), str(LOOKS_INTRODUCED)]
+    if pages > 1:
+        facts = {"page": page + 1, "pages": pages, "total": len(looks)}
+        lines.append(_("-# Page {page} of {pages} · {total} looks").format(**facts))
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
-    card.add_item(ui.TextDisplay(f"### Looks\n{LOOKS_INTRODUCED}{where}"))
+    card.add_item(ui.TextDisplay("\n".join(lines)))
     card.add_item(ui.Separator())
     files = []
     for look in shown:
@@ -37,7 +42,7 @@ def render(looks: Sequence[Look], page: int, *, may_keep: bool) -> Rendered:
         card.add_item(_entry(look, file))
         files += [] if file is None else [file]
     card.add_item(ui.ActionRow(TryMenu(shown)))
-    wanted = ((page - 1, "Previous"), (page + 1, "Next"))
+    wanted = ((page - 1, _("Previous")), (page + 1, _("Next")))
     buttons: list[ui.Item[Any]] = [PageButton(number, label) for number, label in wanted if 0 <= number < pages]
     if buttons or may_keep:
         card.add_item(ui.ActionRow(*buttons, *([AddButton()] if may_keep else [])))
@@ -58,12 +63,13 @@ def _preview(look: Look) -> discord.File | None:
 
 
 def _entry(look: Look, file: discord.File | None) -> ui.Item[Any]:
-    about = "this server's own" if look.of_server else look.about
-    title = f"**{plain(look.name)}** · {about}" + (f" · {look.count} pictures" if look.count else "")
-    words = ui.TextDisplay[Any](f"{title}\n-# {quote(look.words, WORDS_CHARS)}")
+    facts = [f"**{plain(look.name)}**", _("this server's own") if look.of_server else look.about]
+    if look.count:
+        facts.append(AMOUNTS[JobKind.IMAGINE].format(look.count))
+    words = ui.TextDisplay[Any](f"{' · '.join(facts)}\n-# {quote(look.words, WORDS_CHARS)}")
     if file is None:
         return words
-    alt = f"A picture in the look {look.name}: {look.about}"
+    alt = _("A picture in the look {name}: {about}").format(name=look.name, about=look.about)
     return ui.Section(words, accessory=ui.Thumbnail(file, description=alt))
 
 
@@ -96,7 +102,7 @@ class TryMenu(ui.DynamicItem[ui.Select[Any]], template=r"looks:try"):
             )
             for look in looks
         ]
-        super().__init__(ui.Select(placeholder="Draw with a look", options=options, custom_id="looks:try"))
+        super().__init__(ui.Select(placeholder=_("Draw with a look"), options=options, custom_id="looks:try"))
 
     @classmethod
     async def from_custom_id(
@@ -115,7 +121,7 @@ class AddButton(ui.DynamicItem[ui.Button[Any]], template=r"looks:add"):
     """Write a look of the server's own."""
 
     def __init__(self) -> None:
-        super().__init__(ui.Button(label="Add a look", emoji="➕", custom_id="looks:add"))
+        super().__init__(ui.Button(label=_("Add a look"), emoji="➕", custom_id="looks:add"))
 
     @classmethod
     async def from_custom_id(
@@ -136,7 +142,9 @@ class RemoveMenu(ui.DynamicItem[ui.Select[Any]], template=r"looks:remove:(?P<pag
     def __init__(self, looks: Sequence[Look], page: int) -> None:
         options = [discord.SelectOption(label=cut(look.name, OPTION_CHARS), value=look.id) for look in looks]
         super().__init__(
-            ui.Select(placeholder="Remove one of this server's own", options=options, custom_id=f"looks:remove:{page}")
+            ui.Select(
+                placeholder=_("Remove one of this server's own"), options=options, custom_id=f"looks:remove:{page}"
+            )
         )
         self.page = page
 

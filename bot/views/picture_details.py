@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import discord
 from discord import ui
 
-from bot.language import listed
+from bot.language import _, listed, ngettext
 from bot.text import cut, duration, plain, quote
 from storage.contract import ImagineRequest
 from storage.history import Message
@@ -39,28 +39,30 @@ def render(facts: Facts) -> ui.LayoutView:
 def _lines(facts: Facts) -> Iterator[str]:
     first = facts.jobs[0]
     request = ImagineRequest.model_validate(first.request)
-    yield "### How it was made"
+    yield _("### How it was made")
     if facts.words is not None:
-        yield f"**Template** {quote(facts.words, PROMPT_CHARS)}"
+        yield _("**Template** {words}").format(words=quote(facts.words, PROMPT_CHARS))
     yield from _prompts(facts.jobs)
     if request.negative_prompt:
-        yield f"**Kept out** {quote(request.negative_prompt, PROMPT_CHARS)}"
+        yield _("**Kept out** {words}").format(words=quote(request.negative_prompt, PROMPT_CHARS))
     if first.look is not None:
-        yield f"**Look** {plain(first.look)}"
-    yield f"**Drawn by** {_drawn_by(facts.models, first.base)}"
+        yield _("**Look** {name}").format(name=plain(first.look))
+    yield _("**Drawn by** {models}").format(models=_drawn_by(facts.models, first.base))
     if facts.images:
-        yield f"**Seeds** {cut(', '.join(str(image.seed) for image in facts.images), SEEDS_CHARS)}"
+        seeds = cut(", ".join(str(image.seed) for image in facts.images), SEEDS_CHARS)
+        yield _("**Seeds** {seeds}").format(seeds=seeds)
         sizes = dict.fromkeys(f"{image.width} × {image.height}" for image in facts.images)
-        yield f"**Size** {listed(list(sizes))} pixels"
-    yield f"**Steps** {request.steps or first.steps or 'as the base model is used to'}"
-    scale = request.guidance_scale
-    yield f"**Guidance** {'as the base model is used to' if scale is None else f'{scale:g}'}"
+        yield _("**Size** {sizes} pixels").format(sizes=listed(list(sizes)))
+    usual, scale = _("as the base model is used to"), request.guidance_scale
+    yield _("**Steps** {steps}").format(steps=request.steps or first.steps or usual)
+    yield _("**Guidance** {scale}").format(scale=usual if scale is None else f"{scale:g}")
     if seconds := sum(job.seconds or 0 for job in facts.jobs):
-        yield f"**Took** {duration(seconds)} of the worker's time"
-    yield f"**Asked for** by <@{first.owner_id}> {discord.utils.format_dt(first.created_at, 'f')}"
+        yield _("**Took** {time} of the worker's time").format(time=duration(seconds))
+    when = discord.utils.format_dt(first.created_at, "f")
+    yield _("**Asked for** by <@{person}> {when}").format(person=first.owner_id, when=when)
     if facts.parent is not None:
-        yield f"**From** [this card]({facts.parent.address})"
-    yield f"-# AI-made · reference `{first.id[:12]}`"
+        yield _("**From** [this card]({address})").format(address=facts.parent.address)
+    yield _("-# AI-made · reference `{reference}`").format(reference=first.id[:12])
 
 
 def _prompts(jobs: Sequence[Job]) -> Iterator[str]:
@@ -68,14 +70,23 @@ def _prompts(jobs: Sequence[Job]) -> Iterator[str]:
     chars = PROMPT_CHARS if len(jobs) == 1 else PROMPT_CHARS // len(jobs[:MOST_PROMPTS])
     for job in jobs[:MOST_PROMPTS]:
         read = ImagineRequest.model_validate(job.request).prompt
-        yield f"**Prompt** {quote(job.prompt_shown or '–', chars)}"
+        yield _("**Prompt** {words}").format(words=quote(job.prompt_shown or "–", chars))
         if read != job.prompt_shown:
-            yield f"-# as the model reads it: {quote(read, chars)}"
+            yield _("-# as the model reads it: {words}").format(words=quote(read, chars))
     if len(jobs) > MOST_PROMPTS:
-        yield f"-# and {len(jobs) - MOST_PROMPTS} prompts more"
+        more = len(jobs) - MOST_PROMPTS
+        yield ngettext("-# and {count} prompt more", "-# and {count} prompts more", more)
 
 
 def _drawn_by(models: Sequence[Model | None], base: str) -> str:
-    names = [f"{plain(model.name)} (version {model.version}, {model.variant})" for model in models if model is not None]
-    on = f"the base model {quote(base, 100)}"
-    return f"{listed(list(dict.fromkeys(names))[:5])}, on {on}" if names else on
+    version = _("{name} (version {version}, {variant})")
+    names = [
+        version.format(name=plain(model.name), version=model.version, variant=model.variant)
+        for model in models
+        if model is not None
+    ]
+    if not names:
+        return _("the base model {base}").format(base=quote(base, 100))
+    return _("{models}, on the base model {base}").format(
+        models=listed(list(dict.fromkeys(names))[:5]), base=quote(base, 100)
+    )

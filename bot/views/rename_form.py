@@ -8,6 +8,7 @@ from discord import ui
 
 from bot.access import own_model
 from bot.forms import Form
+from bot.language import _
 from bot.replies import pressed
 from bot.text import cut
 from bot.views.model_buttons import PLACE, Place
@@ -24,10 +25,12 @@ TITLE_CHARS = 45
 class RenameForm(Form, template=rf"rename:(?P<model>[0-9a-f]{{32}}):{PLACE}"):
     def __init__(self, model: Model, place: Place) -> None:
         """`place` is where in the gallery the model is shown under its new name."""
-        super().__init__(title=cut(f"Rename {model.name}", TITLE_CHARS), custom_id=f"rename:{model.id}:{place}")
+        super().__init__(
+            title=cut(_("Rename {name}").format(name=model.name), TITLE_CHARS), custom_id=f"rename:{model.id}:{place}"
+        )
         self.model_id, self.place = model.id, place
         self.name = ui.TextInput[Self](default=model.name, min_length=MIN_CHARS, max_length=MAX_CHARS, custom_id="name")
-        self.add_item(ui.Label(text="Name", description="What you call it in prompts.", component=self.name))
+        self.add_item(ui.Label(text=_("Name"), description=_("What you call it in prompts."), component=self.name))
 
     @classmethod
     async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:

@@ -8,6 +8,7 @@ import discord
 from discord import ui
 
 from bot.forms import Form
+from bot.language import _
 from bot.replies import pressed, reply
 from bot.text import REPORT_REASONS, REPORTED, REPORTED_BEFORE, report_notice
 from bot.views.picture_buttons import PictureButton, Verb
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 class ReportForm(Form, template=r"report:(?P<job>[0-9a-f]{32})"):
     def __init__(self, job_id: str) -> None:
-        super().__init__(title="Report this picture", custom_id=f"report:{job_id}")
+        super().__init__(title=_("Report this picture"), custom_id=f"report:{job_id}")
         self.job_id = job_id
         self.reason = ui.Select[Self](
             options=[discord.SelectOption(label=str(label), value=reason) for reason, label in REPORT_REASONS.items()],
@@ -35,9 +36,9 @@ class ReportForm(Form, template=r"report:(?P<job>[0-9a-f]{32})"):
         self.note = ui.TextInput[Self](
             style=discord.TextStyle.paragraph, required=False, max_length=MAX_NOTE_CHARS, custom_id="note"
         )
-        self.add_item(ui.Label(text="What is wrong with it?", component=self.reason))
-        about = "Goes to those who run this bot, with your name."
-        self.add_item(ui.Label(text="What should they know?", description=about, component=self.note))
+        self.add_item(ui.Label(text=_("What is wrong with it?"), component=self.reason))
+        about = _("Goes to those who run this bot, with your name.")
+        self.add_item(ui.Label(text=_("What should they know?"), description=about, component=self.note))
 
     @classmethod
     async def reopen(cls, _interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:

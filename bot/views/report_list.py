@@ -10,6 +10,7 @@ from discord import ui
 
 from bot.access import check_operates
 from bot.admin_text import DECISIONS, NO_REPORTS, case_told
+from bot.language import N_, _, number
 from bot.replies import pressed
 from bot.views.rendered import Rendered
 from storage.reports import Case, Verdict
@@ -22,7 +23,7 @@ PAGE_CASES = 3
 """Nine components and up to 1,200 characters a case: a page stays below 40 and 4,000."""
 NAMES = {verdict: verdict.name.lower() for verdict in Verdict}
 STYLES = {Verdict.DISMISSED: discord.ButtonStyle.secondary}
-ALT = "The reported picture, hidden until it is clicked"
+ALT = N_("The reported picture, hidden until it is clicked")
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,20 @@ class Shown:
 def render(shown: Sequence[Shown], total: int, page: int) -> Rendered:
     """Show one page of `total` cases; pages count from 0."""
     card = ui.Container[Any](accent_colour=discord.Colour.red())
-    where = f"\n-# Page {page + 1} of {page_count(total)} · {total} cards" if total > PAGE_CASES else ""
-    card.add_item(ui.TextDisplay(f"### Reported pictures{where}"))
+    lines = [_("### Reported pictures")]
+    if total > PAGE_CASES:
+        facts = {"page": page + 1, "pages": page_count(total), "total": number(total)}
+        lines.append(_("-# Page {page} of {pages} · {total} cards").format(**facts))
+    card.add_item(ui.TextDisplay("\n".join(lines)))
     if not shown:
-        card.add_item(ui.TextDisplay(NO_REPORTS))
+        card.add_item(ui.TextDisplay(str(NO_REPORTS)))
     for each in shown:
         card.add_item(ui.Separator())
         card.add_item(_words(each))
         card.add_item(decisions(each.case.job.id, page, with_model=each.model is not None))
     view = ui.LayoutView(timeout=None)
     view.add_item(card)
-    leaves = ((page - 1, "Previous"), (page, "Look again"), (page + 1, "Next"))
+    leaves = ((page - 1, _("Previous")), (page, _("Look again")), (page + 1, _("Next")))
     view.add_item(
         ui.ActionRow(*(PageButton(number, label) for number, label in leaves if 0 <= number < page_count(total)))
     )
@@ -70,7 +74,7 @@ def _words(shown: Shown) -> ui.Item[Any]:
     words = ui.TextDisplay[Any](case_told(shown.case, name, owner, shown.address))
     if shown.picture is None:
         return words
-    return ui.Section(words, accessory=ui.Thumbnail(shown.picture, description=ALT, spoiler=True))
+    return ui.Section(words, accessory=ui.Thumbnail(shown.picture, description=str(ALT), spoiler=True))
 
 
 class PageButton(ui.DynamicItem[ui.Button[Any]], template=r"cases:(?P<page>[0-9]{1,6})"):
@@ -105,7 +109,7 @@ class CaseButton(
         where = "" if page is None else f":{page}"
         style = STYLES.get(verdict, discord.ButtonStyle.danger)
         custom_id = f"case:{job_id}:{NAMES[verdict]}{where}"
-        super().__init__(ui.Button(label=DECISIONS[verdict], style=style, custom_id=custom_id))
+        super().__init__(ui.Button(label=str(DECISIONS[verdict]), style=style, custom_id=custom_id))
         self.job_id, self.verdict, self.page = job_id, verdict, page
 
     @classmethod

@@ -8,6 +8,7 @@ import discord
 from discord import ui
 
 from bot.forms import Form
+from bot.language import N_, _, ngettext
 from bot.looks import NO_LOOK, Look, looks_for
 from bot.prompts import read_negative
 from bot.replies import pressed
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Interaction = discord.Interaction[Dreambot]
 
-LABELS = {True: "Allow direct messages", False: "No direct messages"}
+LABELS = {True: N_("Allow direct messages"), False: N_("No direct messages")}
 MOST_LOOKS = 24
 """With "none" as many as a menu holds."""
 OPTION_CHARS = 100
@@ -42,8 +43,9 @@ def render(*, direct_messages: bool, defaults: Defaults, looks: Sequence[Look]) 
     """`looks` are those that can be chosen here."""
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
     facts = list(_facts(defaults, looks))
-    usual = "\n".join(f"- {fact}" for fact in facts) or NO_DEFAULTS
-    card.add_item(ui.TextDisplay(f"### Your settings\n{DIRECT_MESSAGES[direct_messages]}"))
+    usual = "\n".join(f"- {fact}" for fact in facts) or str(NO_DEFAULTS)
+    title = _("### Your settings")
+    card.add_item(ui.TextDisplay(f"{title}\n{DIRECT_MESSAGES[direct_messages]}"))
     card.add_item(ui.ActionRow(DirectMessagesButton(wanted=not direct_messages)))
     card.add_item(ui.Separator())
     card.add_item(ui.TextDisplay(f"{DEFAULTS_INTRODUCED}\n{usual}"))
@@ -55,21 +57,24 @@ def render(*, direct_messages: bool, defaults: Defaults, looks: Sequence[Look]) 
 
 def _facts(defaults: Defaults, looks: Sequence[Look]) -> Iterator[str]:
     if defaults.count > 1:
-        yield f"{defaults.count} pictures at once"
+        yield ngettext("{count} picture at once", "{count} pictures at once", defaults.count)
     if defaults.shape is not Shape.SQUARE:
         yield str(SHAPES[defaults.shape])
     if defaults.look is not None:
         name = next((look.name for look in looks if look.id == defaults.look), None)
-        yield "a look of another server, which I leave out here" if name is None else f"the look {plain(name)}"
+        if name is None:
+            yield _("a look of another server, which I leave out here")
+        else:
+            yield _("the look {name}").format(name=plain(name))
     if defaults.negative_prompt:
-        yield f"without {quote(defaults.negative_prompt)}"
+        yield _("without {words}").format(words=quote(defaults.negative_prompt))
     if defaults.private:
-        yield "for your eyes only"
+        yield _("for your eyes only")
 
 
 class DefaultsForm(Form, template=r"settings:defaults"):
     def __init__(self, defaults: Defaults, looks: Sequence[Look], base: str) -> None:
-        super().__init__(title="What /imagine takes by itself", custom_id="settings:defaults")
+        super().__init__(title=_("What /imagine takes by itself"), custom_id="settings:defaults")
         self.count = ui.Select[Self](
             options=[discord.SelectOption(label=str(n), default=n == defaults.count) for n in range(1, MAX_COUNT + 1)],
             custom_id="count",
@@ -84,7 +89,7 @@ class DefaultsForm(Form, template=r"settings:defaults"):
         known = any(look.id == defaults.look for look in looks[:MOST_LOOKS])
         self.look = ui.Select[Self](
             options=[
-                discord.SelectOption(label="None", value=NO_LOOK, default=not known),
+                discord.SelectOption(label=_("None"), value=NO_LOOK, default=not known),
                 *(
                     discord.SelectOption(
                         label=cut(look.name, OPTION_CHARS), value=look.id, default=look.id == defaults.look
@@ -99,17 +104,17 @@ class DefaultsForm(Form, template=r"settings:defaults"):
         )
         self.private = ui.Select[Self](
             options=[
-                discord.SelectOption(label="Everybody in the channel", value=VISIBLE, default=not defaults.private),
-                discord.SelectOption(label="Only you", value=PRIVATE, default=defaults.private),
+                discord.SelectOption(label=_("Everybody in the channel"), value=VISIBLE, default=not defaults.private),
+                discord.SelectOption(label=_("Only you"), value=PRIVATE, default=defaults.private),
             ],
             custom_id="private",
         )
-        self.add_item(ui.Label(text="Pictures at once", component=self.count))
+        self.add_item(ui.Label(text=_("Pictures at once"), component=self.count))
         if len(shapes(base)) > 1:
-            self.add_item(ui.Label(text="Shape", component=self.shape))
-        self.add_item(ui.Label(text="Look", component=self.look))
-        self.add_item(ui.Label(text="Keep out", component=self.negative))
-        self.add_item(ui.Label(text="Who sees the pictures", component=self.private))
+            self.add_item(ui.Label(text=_("Shape"), component=self.shape))
+        self.add_item(ui.Label(text=_("Look"), component=self.look))
+        self.add_item(ui.Label(text=_("Keep out"), component=self.negative))
+        self.add_item(ui.Label(text=_("Who sees the pictures"), component=self.private))
 
     @classmethod
     async def of(cls, interaction: "Interaction") -> Self:
@@ -142,7 +147,7 @@ class DirectMessagesButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:d
     """Set it for the presser."""
 
     def __init__(self, *, wanted: bool) -> None:
-        super().__init__(ui.Button(label=LABELS[wanted], custom_id=f"settings:direct:{'on' if wanted else 'off'}"))
+        super().__init__(ui.Button(label=str(LABELS[wanted]), custom_id=f"settings:direct:{'on' if wanted else 'off'}"))
         self.wanted = wanted
 
     @classmethod
@@ -163,7 +168,7 @@ class DefaultsButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:usual")
     """Open the form with the presser's own."""
 
     def __init__(self) -> None:
-        super().__init__(ui.Button(label="Choose", custom_id="settings:usual"))
+        super().__init__(ui.Button(label=_("Choose"), custom_id="settings:usual"))
 
     @classmethod
     async def from_custom_id(
@@ -180,7 +185,7 @@ class ForgetButton(ui.DynamicItem[ui.Button[Any]], template=r"settings:forget"):
     """Go back to what everybody gets."""
 
     def __init__(self) -> None:
-        super().__init__(ui.Button(label="As for everybody", custom_id="settings:forget"))
+        super().__init__(ui.Button(label=_("As for everybody"), custom_id="settings:forget"))
 
     @classmethod
     async def from_custom_id(

@@ -7,6 +7,7 @@ import discord
 from discord import ui
 
 from bot.access import own_model
+from bot.language import _
 from bot.replies import pressed, reply
 from bot.text import bold
 from storage.models import share_model
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 class ShareButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[0-9a-f]{32}):share"):
     def __init__(self, model_id: str) -> None:
-        super().__init__(ui.Button(label="Share with this server", custom_id=f"model:{model_id}:share"))
+        super().__init__(ui.Button(label=_("Share with this server"), custom_id=f"model:{model_id}:share"))
         self.model_id = model_id
 
     @classmethod
@@ -34,7 +35,7 @@ class ShareButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[0-
             if guild_id is not None:
                 await share_model(session, model.id, model.owner_id, guild_id)
         if guild_id is None:  # the message came directly, for its channel was out of reach
-            said = "Open {} with `/models` in the server that you want to share it with."
+            said = _("Open {name} with `/models` in the server that you want to share it with.")
         else:
-            said = "Everybody here can now draw with {}. You can take that back in `/models`."
-        await reply(interaction, said.format(bold(model.name)))
+            said = _("Everybody here can now draw with {name}. You can take that back in `/models`.")
+        await reply(interaction, said.format(name=bold(model.name)))

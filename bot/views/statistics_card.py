@@ -7,6 +7,7 @@ import discord
 from discord import ui
 
 from bot.admin_text import chart_told, figures_told
+from bot.language import _
 from bot.text import cut
 from bot.usage_chart import draw_chart
 from bot.views.rendered import Rendered
@@ -19,8 +20,8 @@ NAME = "statistics.png"
 def render(
     days: Sequence[Day], together: Figures, *, everywhere: bool, price_per_hour: float = 0, currency: str = ""
 ) -> Rendered:
-    where = "everywhere" if everywhere else "in this server"
-    words = f"### The last {DAYS} days, {where}\n{figures_told(together, price_per_hour, currency)}"
+    title = _("### The last {days} days, everywhere") if everywhere else _("### The last {days} days, in this server")
+    words = f"{title.format(days=DAYS)}\n{figures_told(together, price_per_hour, currency)}"
     card = ui.Container[ui.LayoutView](ui.TextDisplay(words), accent_colour=discord.Colour.blurple())
     file = discord.File(io.BytesIO(draw_chart(days)), NAME)
     alt = cut(chart_told(days), ALT_CHARS)

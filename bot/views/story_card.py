@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.language import N_, _, ngettext
 from bot.prompts import tidy
 from bot.replies import pressed
 from bot.text import cut, plain, why_failed
 from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.rendered import Rendered
+from bot.views.training_card import asked_by
 from storage.schema import Image, Job, JobState
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 ALT_CHARS = 1024
 SCENE_CHARS = 400
+UNTITLED = N_("A story")
 
 
 def render(around: "Around", images: Sequence[Image], page: int, file: discord.File | None) -> Rendered:
@@ -29,15 +32,16 @@ def render(around: "Around", images: Sequence[Image], page: int, file: discord.F
     lead, job = around.jobs[0], by_id[images[page].job_id]
     scene = _scene(job)
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.gold())
-    card.add_item(ui.TextDisplay(f"### {plain(around.words or '') or 'A story'}"))
+    card.add_item(ui.TextDisplay(f"### {plain(around.words or '') or UNTITLED}"))
     if file is not None:
-        alt = cut(f"AI-made picture {page + 1} of {len(images)}: {scene}", ALT_CHARS)
+        facts = {"number": page + 1, "total": len(images), "prompt": scene}
+        alt = cut(_("AI-made picture {number} of {total}: {prompt}").format(**facts), ALT_CHARS)
         card.add_item(ui.MediaGallery(discord.MediaGalleryItem(file, description=alt, spoiler=lead.spoiler)))
     card.add_item(ui.TextDisplay(plain(scene, SCENE_CHARS)))
     card.add_item(ui.TextDisplay("\n".join(f"-# {line}" for line in _small_print(around, images, page))))
     last = len(images) - 1
-    leaves = [StoryButton(lead.id, number, label) for number, label in ((page - 1, "Previous"), (page + 1, "Next"))
-              if 0 <= number <= last]  # fmt: skip
+    wanted = ((page - 1, _("Previous")), (page + 1, _("Next")))
+    leaves = [StoryButton(lead.id, number, label) for number, label in wanted if 0 <= number <= last]
     card.add_item(ui.ActionRow(*leaves, BookButton(lead.id)))
     verbs = (Verb.AGAIN, Verb.DETAILS, Verb.REPORT, Verb.DELETE)
     card.add_item(ui.ActionRow(*(PictureButton(lead.id, verb) for verb in verbs)))
@@ -49,10 +53,15 @@ def render(around: "Around", images: Sequence[Image], page: int, file: discord.F
 def _small_print(around: "Around", images: Sequence[Image], page: int) -> Iterator[str]:
     failed = [job for job in around.jobs if job.state is JobState.FAILED]
     if failed:
-        yield f"{len(failed)} of {len(around.jobs)} scenes did not work out. {why_failed(failed[0].failure)}"
-    facts = [f"Page {page + 1} of {len(images)}", "AI-made", f"asked by <@{around.jobs[0].owner_id}>"]
+        yield ngettext(
+            "{failed} of {count} scene did not work out. {why}",
+            "{failed} of {count} scenes did not work out. {why}",
+            len(around.jobs),
+        ).format(failed=len(failed), why=why_failed(failed[0].failure))
+    pages = _("Page {page} of {pages}").format(page=page + 1, pages=len(images))
+    facts = [pages, _("AI-made"), asked_by(around.jobs[0])]
     if around.parent is not None:
-        facts.append(f"[from this card]({around.parent})")
+        facts.append(_("[from this card]({address})").format(address=around.parent))
     yield " · ".join(facts)
 
 
@@ -84,7 +93,7 @@ class BookButton(ui.DynamicItem[ui.Button[Any]], template=r"story:(?P<job>[0-9a-
     def __init__(self, job_id: str) -> None:
         super().__init__(
             ui.Button(
-                label="As a book", emoji="📖", style=discord.ButtonStyle.primary, custom_id=f"story:{job_id}:book"
+                label=_("As a book"), emoji="📖", style=discord.ButtonStyle.primary, custom_id=f"story:{job_id}:book"
             )
         )
         self.job_id = job_id

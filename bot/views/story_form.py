@@ -8,6 +8,7 @@ from discord import ui
 
 from bot.forms import Form
 from bot.imagining import TAKES, Wish, imagine
+from bot.language import _
 from bot.prompts import tidy
 from bot.replies import pressed
 from bot.stories import MAX_SCENE_CHARS, MAX_SCENES, read_scenes
@@ -29,10 +30,12 @@ NO_LOOK_SAID = "-"
 class StoryForm(Form, template=r"story:(?P<model>[0-9a-f]{32}):(?P<look>[0-9a-z]{1,32}|-)"):
     def __init__(self, model: Model, look: str | None) -> None:
         custom_id = f"story:{model.id}:{look or NO_LOOK_SAID}"
-        super().__init__(title=cut(f"A story about {model.name}", TITLE_CHARS), custom_id=custom_id)
+        super().__init__(title=cut(_("A story about {name}").format(name=model.name), TITLE_CHARS), custom_id=custom_id)
         self.model, self.look = model, look
         self.heading = ui.TextInput[Self](
-            placeholder=cut(f"{model.name} goes out", PLACEHOLDER_CHARS), max_length=MAX_TITLE_CHARS, custom_id="title"
+            placeholder=cut(_("{name} goes out").format(name=model.name), PLACEHOLDER_CHARS),
+            max_length=MAX_TITLE_CHARS,
+            custom_id="title",
         )
         self.scenes = ui.TextInput[Self](
             style=discord.TextStyle.paragraph,
@@ -40,9 +43,11 @@ class StoryForm(Form, template=r"story:(?P<model>[0-9a-f]{32}):(?P<look>[0-9a-z]
             max_length=min(MAX_FORM_CHARS, MAX_SCENES * (MAX_SCENE_CHARS + 1)),
             custom_id="scenes",
         )
-        self.add_item(ui.Label(text="Title", component=self.heading))
-        about = f"One to {MAX_SCENES}, a line for each; every line becomes a page, the best of {TAKES} pictures."
-        self.add_item(ui.Label(text="Scenes", description=about, component=self.scenes))
+        self.add_item(ui.Label(text=_("Title"), component=self.heading))
+        about = _("One to {most}, a line for each; every line becomes a page, the best of {takes} pictures.").format(
+            most=MAX_SCENES, takes=TAKES
+        )
+        self.add_item(ui.Label(text=_("Scenes"), description=about, component=self.scenes))
 
     @classmethod
     async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:
@@ -53,6 +58,6 @@ class StoryForm(Form, template=r"story:(?P<model>[0-9a-f]{32}):(?P<look>[0-9a-z]
 
     @pressed
     async def on_submit(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        title = tidy(self.heading.value) or f"A story about {self.model.name}"
+        title = tidy(self.heading.value) or _("A story about {name}").format(name=self.model.name)
         scenes = read_scenes(self.scenes.value)
         await imagine(interaction, Wish(prompt=title, model=self.model.id, look=self.look, scenes=scenes))

@@ -10,6 +10,7 @@ from discord import ui
 from bot.consent import ConsentText
 from bot.drafts import wish_of
 from bot.forms import Form
+from bot.language import N_, _
 from bot.replies import pressed
 from bot.text import cut
 from bot.training import Wish, agreed_already
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 TITLE_CHARS = 45
 
 KIND_LABELS = {
-    SubjectKind.PET: "a pet or another animal",
-    SubjectKind.PERSON: "a person, 18 or older",
-    SubjectKind.OBJECT: "a thing",
-    SubjectKind.STYLE: "a style of pictures",
+    SubjectKind.PET: N_("a pet or another animal"),
+    SubjectKind.PERSON: N_("a person, 18 or older"),
+    SubjectKind.OBJECT: N_("a thing"),
+    SubjectKind.STYLE: N_("a style of pictures"),
 }
 QUALITY_LABELS = {
-    Quality.FAST: "fast: done soonest",
-    Quality.GOOD: "good: the usual choice",
-    Quality.BEST: "best: takes longest",
+    Quality.FAST: N_("fast: done soonest"),
+    Quality.GOOD: N_("good: the usual choice"),
+    Quality.BEST: N_("best: takes longest"),
 }
 
 
@@ -37,7 +38,9 @@ class TrainForm(Form, template=r"train:(?P<draft>[0-9a-f]{32}):(?P<words>[0-9a-f
     def __init__(self, wish: Wish, draft_id: str, words: ConsentText | None) -> None:
         """`words` are None for a person who has agreed to them before."""
         asked = "agreed" if words is None else words.mark
-        super().__init__(title=cut(f"Photos of {wish.name}", TITLE_CHARS), custom_id=f"train:{draft_id}:{asked}")
+        super().__init__(
+            title=cut(_("Photos of {name}").format(name=wish.name), TITLE_CHARS), custom_id=f"train:{draft_id}:{asked}"
+        )
         self._wish, self._draft_id, self._asks, self._words_are_new = wish, draft_id, words is not None, False
         self._photos: ui.FileUpload[Any] = ui.FileUpload(
             custom_id="photos", min_values=MIN_PHOTOS, max_values=MAX_PHOTOS
@@ -49,13 +52,15 @@ class TrainForm(Form, template=r"train:(?P<draft>[0-9a-f]{32}):(?P<words>[0-9a-f
             custom_id="quality", options=_options(QUALITY_LABELS, default=wish.quality)
         )
         self._agrees: ui.Checkbox[Any] = ui.Checkbox(custom_id="agrees")
-        about = f"{MIN_PHOTOS} to {MAX_PHOTOS}, from different sides and in different places"
-        self.add_item(ui.Label(text="Photos", description=about, component=self._photos))
-        self.add_item(ui.Label(text="What do they show?", component=self._kind))
-        self.add_item(ui.Label(text="Quality", component=self._quality))
+        about = _("{least} to {most}, from different sides and in different places").format(
+            least=MIN_PHOTOS, most=MAX_PHOTOS
+        )
+        self.add_item(ui.Label(text=_("Photos"), description=about, component=self._photos))
+        self.add_item(ui.Label(text=_("What do they show?"), component=self._kind))
+        self.add_item(ui.Label(text=_("Quality"), component=self._quality))
         if words is not None:
             self.add_item(ui.TextDisplay(words.words))
-            self.add_item(ui.Label(text="I agree to this", component=self._agrees))
+            self.add_item(ui.Label(text=_("I agree to this"), component=self._agrees))
 
     @classmethod
     async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:
@@ -80,5 +85,7 @@ class TrainForm(Form, template=r"train:(?P<draft>[0-9a-f]{32}):(?P<words>[0-9a-f
         await learn(interaction, wish, self._photos.values, agrees=agrees, in_place_of=self._draft_id)
 
 
-def _options(labels: dict[Any, str], default: str) -> list[discord.SelectOption]:
-    return [discord.SelectOption(label=label, value=value, default=value == default) for value, label in labels.items()]
+def _options(labels: dict[Any, N_], default: str) -> list[discord.SelectOption]:
+    return [
+        discord.SelectOption(label=str(label), value=value, default=value == default) for value, label in labels.items()
+    ]

@@ -7,11 +7,12 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.result_text import QUESTION_CLOSED, doubt, variant_used, verdict
+from bot.language import N_, _, ngettext
+from bot.result_text import QUESTION_CLOSED, doubt, draw_it, variant_used, verdict
 from bot.text import bold, duration, in_line, plain, too_late, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
-from storage.contract import FailureReason, Quality, Stage
+from storage.contract import FailureReason, Quality, Stage, SubjectKind
 from storage.schema import ACTIVE, WAITING, Job, JobState, Model
 
 BAR_CELLS = 20
@@ -21,11 +22,22 @@ LARGEST_LOSS = 1e9
 ALT_CHARS = 256
 
 STAGES = {
-    Stage.PREPARING: "Looking at the photos",
-    Stage.CLASS_IMAGES: "Drawing ordinary examples to compare with",
-    Stage.TRAINING: "Learning",
-    Stage.CHOOSING: "Choosing the best moment",
-    Stage.SAVING: "Saving",
+    Stage.PREPARING: N_("Looking at the photos"),
+    Stage.CLASS_IMAGES: N_("Drawing ordinary examples to compare with"),
+    Stage.TRAINING: N_("Learning"),
+    Stage.CHOOSING: N_("Choosing the best moment"),
+    Stage.SAVING: N_("Saving"),
+}
+KINDS = {
+    SubjectKind.PET: N_("pet"),
+    SubjectKind.PERSON: N_("person"),
+    SubjectKind.OBJECT: N_("object"),
+    SubjectKind.STYLE: N_("style"),
+}
+QUALITIES = {
+    Quality.FAST: N_("fast quality"),
+    Quality.GOOD: N_("good quality"),
+    Quality.BEST: N_("best quality"),
 }
 COLOURS = {
     JobState.SUCCEEDED: discord.Colour.green(),
@@ -46,7 +58,7 @@ def render(
     card = _container(job, "\n".join(words))
     files = []
     if sample is not None and job.state in ACTIVE:
-        card.add_item(ui.MediaGallery(_item(sample, f"What the model draws at step {job.step}")))
+        card.add_item(ui.MediaGallery(_item(sample, _("What the model draws at step {step}").format(step=job.step))))
         files.append(sample)
     if job.state in ACTIVE and job.cancel_requested_at is None:
         card.add_item(ui.ActionRow(CancelButton(job.id)))
@@ -57,18 +69,19 @@ def render_result(
     job: Job, model: Model, samples: Sequence[discord.File], rows: Sequence[ui.ActionRow[Any]] = ()
 ) -> Rendered:
     """Tell the owner how their training ended; the only message of a training that mentions anybody."""
+    whose = {"owner": job.owner_id, "name": bold(model.name)}
     if job.failure is FailureReason.CLASS_DOUBTFUL:
-        lines = [f"<@{job.owner_id}>, my question about {bold(model.name)} is closed.", QUESTION_CLOSED]
+        lines = [_("<@{owner}>, my question about {name} is closed.").format(**whose), str(QUESTION_CLOSED)]
         return Rendered(_layout(_container(job, "\n".join(lines), discord.Colour.light_grey())))
     if job.state is JobState.FAILED:
-        lines = [f"<@{job.owner_id}>, I could not learn {bold(model.name)}.", why_failed(job.failure)]
+        lines = [_("<@{owner}>, I could not learn {name}.").format(**whose), why_failed(job.failure)]
         return Rendered(_layout(_container(job, "\n".join(lines))))
-    ready = f"<@{job.owner_id}>, {bold(model.name)} is ready."
-    lines = [ready, verdict(model), variant_used(model.variant, model.name)]
+    lines = [_("<@{owner}>, {name} is ready.").format(**whose), verdict(model), variant_used(model.variant, model.name)]
     card = _container(job, "\n".join(filter(None, lines)))
     if samples:
-        card.add_item(ui.MediaGallery(*(_item(file, f"{model.name}, drawn by the new model") for file in samples)))
-    card.add_item(ui.TextDisplay(f'Draw it anywhere: `/imagine prompt:"{model.name} on the moon"`'))
+        alt = _("{name}, drawn by the new model").format(name=model.name)
+        card.add_item(ui.MediaGallery(*(_item(file, alt) for file in samples)))
+    card.add_item(ui.TextDisplay(draw_it(model.name)))
     for row in rows:
         card.add_item(row)
     return Rendered(_layout(card), list(samples))
@@ -76,7 +89,8 @@ def render_result(
 
 def render_question(job: Job, model: Model, answers: ui.ActionRow[Any]) -> Rendered:
     """Ask the owner whether their photos show what they call them; mentions them as a result does."""
-    lines = [f"<@{job.owner_id}>, a question before I learn {bold(model.name)}.", doubt(model, job.seen_class or "")]
+    asked = _("<@{owner}>, a question before I learn {name}.").format(owner=job.owner_id, name=bold(model.name))
+    lines = [asked, doubt(model, job.seen_class or "")]
     card = _container(job, "\n".join(lines), discord.Colour.gold())
     card.add_item(answers)
     return Rendered(_layout(card))
@@ -102,7 +116,7 @@ def _state(job: Job, place: int, worker_alive: bool) -> list[str]:
     if job.state.ended:
         return [_ending(job)]
     if job.cancel_requested_at is not None:
-        return ["Stopping…"]
+        return [_("Stopping…")]
     if job.state in WAITING:
         return _waiting(job, place, worker_alive)
     return _progress(job)
@@ -111,37 +125,53 @@ def _state(job: Job, place: int, worker_alive: bool) -> list[str]:
 def _ending(job: Job) -> str:
     match job.state:
         case JobState.SUCCEEDED:
-            took = f" in {duration(job.seconds)}" if job.seconds else ""
-            return f"Learned{took}.{too_late(job)}"
+            return learned(job)
         case JobState.CANCELLED:
-            return "Cancelled."
+            return _("Cancelled.")
         case _ if job.failure is FailureReason.CLASS_DOUBTFUL:
             return why_failed(job.failure)
         case _:
-            return f"It did not work out. {why_failed(job.failure)}"
+            return failed(job)
+
+
+def learned(job: Job) -> str:
+    took = _("Learned in {time}.").format(time=duration(job.seconds)) if job.seconds else _("Learned.")
+    return took + too_late(job)
+
+
+def failed(job: Job) -> str:
+    return _("It did not work out. {why}").format(why=why_failed(job.failure))
 
 
 def _waiting(job: Job, place: int, worker_alive: bool) -> list[str]:
-    again = ["The worker was lost; another goes on with it."] if job.attempt > 1 else []
+    again = [_("The worker was lost; another goes on with it.")] if job.attempt > 1 else []
     return [*again, in_line(place, worker_alive=worker_alive)]
 
 
 def _progress(job: Job) -> list[str]:
-    lines = [STAGES[job.stage or Stage.PREPARING]]
+    lines = [str(STAGES[job.stage or Stage.PREPARING])]
     if job.steps:
-        lines.append(f"{bar(job.step, job.steps)} step {job.step} of {job.steps}{_left(job.seconds_left)}")
+        facts = [_("step {step} of {steps}").format(step=job.step, steps=job.steps)]
+        if job.seconds_left is not None:
+            facts.append(_("about {time} left").format(time=duration(job.seconds_left)))
+        lines.append(f"{bar(job.step, job.steps)} {' · '.join(facts)}")
     if len(job.losses) > 1:
-        lines.append(f"loss {sparkline(job.losses)} {job.losses[-1]:.3g}")
+        lines.append(_("loss {curve} {last}").format(curve=sparkline(job.losses), last=f"{job.losses[-1]:.3g}"))
     return lines
 
 
-def _left(seconds: float | None) -> str:
-    return "" if seconds is None else f" · about {duration(seconds)} left"
-
-
 def _facts(job: Job, model: Model) -> str:
-    quality = Quality(job.request["quality"])
-    return f"-# {model.photo_count} photos · {model.subject_kind} · {quality} quality · asked by <@{job.owner_id}>"
+    facts = [
+        ngettext("{count} photo", "{count} photos", model.photo_count),
+        str(KINDS[model.subject_kind]),
+        str(QUALITIES[Quality(job.request["quality"])]),
+        asked_by(job),
+    ]
+    return f"-# {' · '.join(facts)}"
+
+
+def asked_by(job: Job) -> str:
+    return _("asked by <@{person}>").format(person=job.owner_id)
 
 
 def _container(job: Job, words: str, colour: discord.Colour | None = None) -> ui.Container[ui.LayoutView]:

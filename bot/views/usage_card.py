@@ -7,12 +7,16 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.text import FREE, duration, gpu_time
+from bot.language import Plural, _, number
+from bot.text import AMOUNTS, FREE, duration, gpu_time
 from bot.views.job_list import Usage
 from storage.contract import JobKind
 from storage.usage import MONTH, Used
 
-WORDS = {JobKind.IMAGINE: ("picture", "pictures"), JobKind.TRAIN: ("training", "trainings")}
+OF_LIMIT = {
+    JobKind.IMAGINE: Plural("{used} of {count} picture", "{used} of {count} pictures"),
+    JobKind.TRAIN: Plural("{used} of {count} training", "{used} of {count} trainings"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,30 +33,32 @@ class Facts:
 
 def render(facts: Facts) -> ui.LayoutView:
     price = facts.price_per_hour, facts.currency
-    today = ["### What you have used", "**In 24 hours**"]
+    today = [_("### What you have used"), _("**In 24 hours**")]
     for kind, usage in facts.today.items():
-        one, many = WORDS[kind]
-        limit = "" if usage.limit is None else f" of {usage.limit}"
-        today.append(f"- {usage.used}{limit} {one if usage.used == 1 and not limit else many}")
+        if usage.limit is None:
+            today.append(f"- {AMOUNTS[kind].format(usage.used)}")
+        else:
+            today.append(f"- {OF_LIMIT[kind].format(usage.limit, used=number(usage.used))}")
     used = facts.month
-    month = [f"**In {MONTH.days} days**"]
+    month = [_("**In {days} days**").format(days=MONTH.days)]
     if used.trainings or used.pictures:
-        what = f"{_count(used.trainings, JobKind.TRAIN)} and {_count(used.pictures, JobKind.IMAGINE)}"
-        month.append(f"- {what}: {gpu_time(used.all_seconds, *price)}")
+        made = _("- {trainings} and {pictures}: {gpu}").format(
+            trainings=AMOUNTS[JobKind.TRAIN].format(used.trainings),
+            pictures=AMOUNTS[JobKind.IMAGINE].format(used.pictures),
+            gpu=gpu_time(used.all_seconds, *price),
+        )
+        month.append(made)
     else:
-        month.append("- nothing yet")
-    takes = ["**What things take**"]
-    takes.append(f"- a training: about {duration(facts.training_seconds)}, {gpu_time(facts.training_seconds, *price)}")
+        month.append(_("- nothing yet"))
+    training = _("- a training: about {time}, {gpu}").format(
+        time=duration(facts.training_seconds), gpu=gpu_time(facts.training_seconds, *price)
+    )
+    takes = [_("**What things take**"), training]
     if facts.picture_seconds is not None:
-        takes.append(f"- a picture: {gpu_time(facts.picture_seconds, *price)}")
+        takes.append(_("- a picture: {gpu}").format(gpu=gpu_time(facts.picture_seconds, *price)))
     card = ui.Container[Any](accent_colour=discord.Colour.blurple())
     for lines in (today, month, takes, [f"-# {FREE}"]):  # apart, for a line after a list would join it
         card.add_item(ui.TextDisplay("\n".join(lines)))
     view = ui.LayoutView(timeout=None)
     view.add_item(card)
     return view
-
-
-def _count(count: int, kind: JobKind) -> str:
-    one, many = WORDS[kind]
-    return f"{count:,} {one if count == 1 else many}"

@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.access import check_manages, check_operates, operates
-from bot.admin_text import BLOCKED, MAX_WORDS, NOT_BLOCKABLE, UNBLOCKED, WAS_NOT_BLOCKED, WHERE
+from bot.admin_text import BLOCKED, MAX_WORDS, NOT_BLOCKABLE, UNBLOCKED, WAS_NOT_BLOCKED
 from bot.blocking import block_and_stop
 from bot.commands.admin.group import AnyCommand
 from bot.replies import reply
@@ -33,11 +33,11 @@ async def block(
 ) -> None:
     guild_id = _place(interaction, where)
     if user.bot or user.id in {interaction.user.id, *interaction.client.services.settings.operator_ids}:
-        await reply(interaction, NOT_BLOCKABLE)
+        await reply(interaction, str(NOT_BLOCKABLE))
         return
     await interaction.response.defer(ephemeral=True, thinking=True)
     stopped = await block_and_stop(interaction.client.services, user.id, guild_id, interaction.user.id, words)
-    await reply(interaction, BLOCKED.format(person=user.id, where=WHERE[guild_id == EVERYWHERE], stopped=stopped))
+    await reply(interaction, BLOCKED[guild_id == EVERYWHERE].format(person=user.id, stopped=stopped))
 
 
 @app_commands.command(description="Let a person use the bot again")
@@ -48,7 +48,7 @@ async def unblock(interaction: "Interaction", user: discord.User, where: str = H
     async with interaction.client.services.database.write() as session:
         was_blocked = await unblock_person(session, user.id, guild_id)
     words = UNBLOCKED if was_blocked else WAS_NOT_BLOCKED
-    await reply(interaction, words.format(person=user.id, where=WHERE[guild_id == EVERYWHERE]))
+    await reply(interaction, words[guild_id == EVERYWHERE].format(person=user.id))
 
 
 def _place(interaction: "Interaction", where: str) -> int:

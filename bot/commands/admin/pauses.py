@@ -38,7 +38,7 @@ async def resume(interaction: "Interaction") -> None:
     async with services.database.write() as session:
         was_paused = await admission.resume(session)
     services.queue.wake()
-    await reply(interaction, RESUMED if was_paused else NOT_PAUSED)
+    await reply(interaction, str(RESUMED if was_paused else NOT_PAUSED))
 
 
 async def _pause(interaction: "Interaction", words: str, *, drains: bool) -> None:
@@ -47,7 +47,7 @@ async def _pause(interaction: "Interaction", words: str, *, drains: bool) -> Non
     async with services.database.write() as session:
         await admission.pause(session, interaction.user.id, words, services.clock(), drains=drains)
     services.queue.wake()
-    await reply(interaction, DRAINED if drains else PAUSED)
+    await reply(interaction, str(DRAINED if drains else PAUSED))
 
 
 COMMANDS: Sequence[AnyCommand] = (pause, drain, resume)

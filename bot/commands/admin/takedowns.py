@@ -10,6 +10,7 @@ from discord.app_commands import Choice, Range
 from bot.access import check_operates, operates
 from bot.admin_text import MAX_WORDS, RESTORED, TAKEN_DOWN, TOLD
 from bot.commands.admin.group import AnyCommand
+from bot.language import _
 from bot.replies import reply
 from bot.text import bold, cut
 from bot.withdrawal import withdraw_model
@@ -60,7 +61,15 @@ async def _choices(interaction: "Interaction", typed: str, *, taken_down: bool) 
     async with interaction.client.services.database.read() as session:
         found = await suggest_for_operators(session, typed.strip(), MAX_CHOICES, taken_down=taken_down)
     return [
-        Choice(name=cut(f"{model.name} · {model.class_noun} · owner {model.owner_id}", CHOICE_CHARS), value=model.id)
+        Choice(
+            name=cut(
+                _("{name} · {noun} · owner {owner}").format(
+                    name=model.name, noun=model.class_noun, owner=model.owner_id
+                ),
+                CHOICE_CHARS,
+            ),
+            value=model.id,
+        )
         for model in found
     ]
 
