@@ -11,6 +11,7 @@ import discord
 
 from bot.access import own_model
 from bot.erasure import erase_model
+from bot.language import locale_of_card, spoken
 from bot.rendering import load
 from bot.services import Services
 from bot.text import WHO_GETS_IT, WHO_MAY_DRAW, bold
@@ -58,7 +59,9 @@ async def show_gallery(interaction: "Interaction", place: Place) -> None:
     async with services.database.read() as session:
         deleted = await binned_models(session, place.viewer) if place.scope is Scope.MINE else []
     options = Options(scopes=scopes, deleted=deleted)
-    await _fill(interaction, model_gallery.render_page(shown, total, place, interaction.guild_id, options))
+    with spoken(_language(interaction, place)):
+        page = model_gallery.render_page(shown, total, place, interaction.guild_id, options)
+    await _fill(interaction, page)
 
 
 async def turn_to(interaction: "Interaction", place: Place) -> None:
@@ -98,7 +101,9 @@ async def show_model(interaction: "Interaction", model_id: str, place: Place) ->
     keys = [image.key for image in samples if image.key != model.cover_key][:SAMPLES]
     shown = replace(shown, samples=await load(services, keys, "sample", FILE_BYTES))
     may_publish = services.settings.public_models
-    await _fill(interaction, model_gallery.render_model(shown, place, interaction.guild_id, may_publish=may_publish))
+    with spoken(_language(interaction, place)):
+        page = model_gallery.render_model(shown, place, interaction.guild_id, may_publish=may_publish)
+    await _fill(interaction, page)
 
 
 async def _share(interaction: "Interaction", model_id: str, place: Place) -> None:
@@ -214,6 +219,11 @@ async def _begin(interaction: "Interaction", place: Place) -> Place:
         return place
     await interaction.response.defer(ephemeral=True, thinking=True)
     return replace(place, viewer=interaction.user.id)
+
+
+def _language(interaction: "Interaction", place: Place) -> str:
+    """Everybody sees the pages of what a server shares."""
+    return locale_of_card(interaction, private=place.scope is not Scope.SERVER)
 
 
 async def _fill(interaction: "Interaction", page: Rendered) -> None:

@@ -8,6 +8,7 @@ from discord import ui
 
 from bot.forms import Form
 from bot.imagining import Wish, imagine
+from bot.language import _
 from bot.looks import NO_LOOK, looks_for
 from bot.prompts import InvalidSeed, find_names, fold, tidy
 from bot.replies import pressed
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class EditForm(Form, template=r"edit:(?P<job>[0-9a-f]{32})"):
     def __init__(self, job: Job, model: Model | None, words: str, negative: str) -> None:
         """`words` and `negative` are what the form begins with."""
-        super().__init__(title="Draw it differently", custom_id=f"edit:{job.id}")
+        super().__init__(title=_("Draw it differently"), custom_id=f"edit:{job.id}")
         self.job, self.model = job, model
         request = ImagineRequest.model_validate(job.request)
         self.prompt = ui.TextInput[Self](
@@ -52,14 +53,16 @@ class EditForm(Form, template=r"edit:(?P<job>[0-9a-f]{32})"):
             ],
             custom_id="shape",
         )
-        self.add_item(ui.Label(text="Prompt", component=self.prompt))
-        self.add_item(ui.Label(text="Keep out", component=self.negative))
+        self.add_item(ui.Label(text=_("Prompt"), component=self.prompt))
+        self.add_item(ui.Label(text=_("Keep out"), component=self.negative))
         self.add_item(
-            ui.Label(text="Seed", description="The same keeps the composition; empty is another.", component=self.seed)
+            ui.Label(
+                text=_("Seed"), description=_("The same keeps the composition; empty is another."), component=self.seed
+            )
         )
-        self.add_item(ui.Label(text="Pictures", component=self.count))
+        self.add_item(ui.Label(text=_("Pictures"), component=self.count))
         if len(shapes(request.base)) > 1:
-            self.add_item(ui.Label(text="Shape", component=self.shape))
+            self.add_item(ui.Label(text=_("Shape"), component=self.shape))
 
     @classmethod
     async def of(cls, interaction: "discord.Interaction[Dreambot]", job_id: str) -> Self:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.language import N_, _
 from bot.replies import pressed
 from bot.text import SCOPES, SORTS, cut
 from storage.gallery import Scope, Sort
@@ -23,10 +24,10 @@ PLACE = (
 )
 
 STATUSES = {
-    ModelStatus.TRAINING: "training",
-    ModelStatus.READY: "ready",
-    ModelStatus.FAILED: "training failed",
-    ModelStatus.TAKEN_DOWN: "taken down",
+    ModelStatus.TRAINING: N_("training"),
+    ModelStatus.READY: N_("ready"),
+    ModelStatus.FAILED: N_("training failed"),
+    ModelStatus.TAKEN_DOWN: N_("taken down"),
 }
 
 
@@ -65,18 +66,18 @@ class Verb(StrEnum):
     ERASE = "erase"
 
 
-LABELS: Mapping[Verb, tuple[str, discord.ButtonStyle]] = {
-    Verb.OPEN: ("Keep it", discord.ButtonStyle.secondary),
-    Verb.SHARE: ("Share with this server", discord.ButtonStyle.secondary),
-    Verb.UNSHARE: ("Stop sharing", discord.ButtonStyle.secondary),
-    Verb.RENAME: ("Rename", discord.ButtonStyle.secondary),
-    Verb.PEOPLE: ("Share with people", discord.ButtonStyle.secondary),
-    Verb.PUBLISH: ("Share with everybody", discord.ButtonStyle.secondary),
-    Verb.WITHDRAW: ("No longer for everybody", discord.ButtonStyle.secondary),
-    Verb.GIVE: ("Give away", discord.ButtonStyle.secondary),
-    Verb.DELETE: ("Delete", discord.ButtonStyle.danger),
-    Verb.BIN: ("Delete, and let me undo it for a day", discord.ButtonStyle.danger),
-    Verb.ERASE: ("Delete it for good", discord.ButtonStyle.danger),
+LABELS: Mapping[Verb, tuple[N_, discord.ButtonStyle]] = {
+    Verb.OPEN: (N_("Keep it"), discord.ButtonStyle.secondary),
+    Verb.SHARE: (N_("Share with this server"), discord.ButtonStyle.secondary),
+    Verb.UNSHARE: (N_("Stop sharing"), discord.ButtonStyle.secondary),
+    Verb.RENAME: (N_("Rename"), discord.ButtonStyle.secondary),
+    Verb.PEOPLE: (N_("Share with people"), discord.ButtonStyle.secondary),
+    Verb.PUBLISH: (N_("Share with everybody"), discord.ButtonStyle.secondary),
+    Verb.WITHDRAW: (N_("No longer for everybody"), discord.ButtonStyle.secondary),
+    Verb.GIVE: (N_("Give away"), discord.ButtonStyle.secondary),
+    Verb.DELETE: (N_("Delete"), discord.ButtonStyle.danger),
+    Verb.BIN: (N_("Delete, and let me undo it for a day"), discord.ButtonStyle.danger),
+    Verb.ERASE: (N_("Delete it for good"), discord.ButtonStyle.danger),
 }
 
 
@@ -112,7 +113,7 @@ class OpenMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:open")
             )
             for model in models
         ]
-        super().__init__(ui.Select(placeholder="Open a model", options=options, custom_id=f"models:{place}:open"))
+        super().__init__(ui.Select(placeholder=_("Open a model"), options=options, custom_id=f"models:{place}:open"))
         self.place = place
 
     @classmethod
@@ -185,12 +186,12 @@ class UndoMenu(ui.DynamicItem[ui.Select[Any]], template=rf"models:{PLACE}:undo")
             discord.SelectOption(
                 label=cut(model.name, OPTION_CHARS),
                 value=model.id,
-                description=cut(f"{model.class_noun} · goes for good within a day", OPTION_CHARS),
+                description=cut(_("{noun} · goes for good within a day").format(noun=model.class_noun), OPTION_CHARS),
             )
             for model in models
         ]
         super().__init__(
-            ui.Select(placeholder="Take back what you deleted", options=options, custom_id=f"models:{place}:undo")
+            ui.Select(placeholder=_("Take back what you deleted"), options=options, custom_id=f"models:{place}:undo")
         )
         self.place = place
 
@@ -218,7 +219,7 @@ class ModelButton(
 
     def __init__(self, model_id: str, verb: Verb, place: Place) -> None:
         label, style = LABELS[verb]
-        super().__init__(ui.Button(label=label, style=style, custom_id=f"model:{model_id}:{verb}:{place}"))
+        super().__init__(ui.Button(label=str(label), style=style, custom_id=f"model:{model_id}:{verb}:{place}"))
         self.model_id, self.verb, self.place = model_id, verb, place
 
     @classmethod

@@ -10,7 +10,8 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.result_text import variant_used, verdict
+from bot.language import _, ngettext, number
+from bot.result_text import draw_it, variant_used, verdict
 from bot.text import NO_MODELS, SCOPES, TAKEN_DOWN, WHAT_GOES, bold, cut, plain
 from bot.uploads import MAX_FILES
 from bot.views.download import DownloadButton
@@ -73,9 +74,12 @@ def render_page(
 ) -> Rendered:
     """Show one page of `total` models, with a menu to open one, buttons to leaf, and menus for other pages."""
     pages = page_count(total)
-    where = f"\n-# Page {place.page + 1} of {pages} · {total} models" if pages > 1 else ""
+    lines = [f"### {SCOPES[place.scope]}"]
+    if pages > 1:
+        leaf = {"page": place.page + 1, "pages": pages, "total": number(total)}
+        lines.append(_("-# Page {page} of {pages} · {total} models").format(**leaf))
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
-    card.add_item(ui.TextDisplay(f"### {SCOPES[place.scope]}{where}"))
+    card.add_item(ui.TextDisplay("\n".join(lines)))
     if shown:
         card.add_item(ui.Separator())
         for each in shown:
@@ -101,7 +105,7 @@ def render_model(shown: Shown, place: Place, guild_id: int | None, *, may_publis
     words = f"### {plain(model.name)} · {plain(model.class_noun)}\n{facts}"
     if model.status is ModelStatus.READY:
         words += f"\n{said}" if (said := verdict(model)) else ""
-        words += f'\nDraw it anywhere: `/imagine prompt:"{model.name} on the moon"`'
+        words += f"\n{draw_it(model.name)}"
     if shown.taken_down is not None:
         words += f"\n{TAKEN_DOWN}\n> {plain(shown.taken_down)}"
     if model.variant is not Variant.BEST:
@@ -117,14 +121,15 @@ def render_model(shown: Shown, place: Place, guild_id: int | None, *, may_publis
         card.add_item(ui.ActionRow(*buttons))
     if model.owner_id == place.viewer and (row := variant_row(model, shown.choices, place)):
         card.add_item(row)
-    card.add_item(ui.ActionRow(PageButton(place, "Back")))
+    card.add_item(ui.ActionRow(PageButton(place, _("Back"))))
     return _rendered(card, pictures)
 
 
 def render_question(model: Model, place: Place) -> Rendered:
     """Ask before a model is deleted."""
+    title = _("### Delete {name}?").format(name=plain(model.name))
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.red())
-    card.add_item(ui.TextDisplay(f"### Delete {plain(model.name)}?\n{WHAT_GOES}"))
+    card.add_item(ui.TextDisplay(f"{title}\n{WHAT_GOES}"))
     verbs = [Verb.BIN] if model.status is ModelStatus.READY else []
     buttons = [ModelButton(model.id, verb, place) for verb in (*verbs, Verb.ERASE, Verb.OPEN)]
     card.add_item(ui.ActionRow(*buttons))
@@ -150,25 +155,27 @@ def _entry(shown: Shown, viewer: int, guild_id: int | None) -> ui.Item[Any]:
 
 
 def _leaves(place: Place, pages: int) -> list[PageButton]:
-    wanted = ((place.page - 1, "Previous"), (place.page + 1, "Next"))
+    wanted = ((place.page - 1, _("Previous")), (place.page + 1, _("Next")))
     return [PageButton(replace(place, page=page), label) for page, label in wanted if 0 <= page < pages]
 
 
 def _alt(model: Model) -> str:
-    return cut(f"{model.name}, a {model.class_noun}, drawn by its model", ALT_CHARS)
+    return cut(_("{name}, a {noun}, drawn by its model").format(name=model.name, noun=model.class_noun), ALT_CHARS)
 
 
 def _facts(model: Model, viewer: int, guild_id: int | None, *, score: bool = True) -> str:
     since = model.trained_at or model.created_at
-    facts = [STATUSES[model.status], f"{model.photo_count} photos", discord.utils.format_dt(since, "R")]
+    photos = ngettext("{count} photo", "{count} photos", model.photo_count)
+    facts = [str(STATUSES[model.status]), photos, discord.utils.format_dt(since, "R")]
     if score and model.subject_score is not None:
-        facts.append(f"score {model.subject_score:.2f}")
+        facts.append(_("score {score}").format(score=number(model.subject_score, 2)))
     if model.owner_id != viewer:
-        facts.append(f"by <@{model.owner_id}>")
+        facts.append(_("by <@{owner}>").format(owner=model.owner_id))
     elif model.shared_guild_id is not None:
-        facts.append("shared with this server" if model.shared_guild_id == guild_id else "shared with another server")
+        here = model.shared_guild_id == guild_id
+        facts.append(_("shared with this server") if here else _("shared with another server"))
     if model.public_at is not None:
-        facts.append("for everybody")
+        facts.append(_("for everybody"))
     return " · ".join(facts)
 
 
@@ -177,19 +184,16 @@ def _history(shown: Shown) -> str:
     model, (times, people) = shown.model, shown.uses
     if model.status is not ModelStatus.READY:
         return ""
-    facts = [f"version {model.version}"]
-    facts.append("not drawn yet" if not times else f"drawn {_times(times)}, by {_people(people)}")
+    facts = [_("version {version}").format(version=model.version)]
+    if times:
+        drawn = ngettext("drawn once", "drawn {count} times", times)
+        by_whom = ngettext("by one person", "by {count} people", people)
+        facts.append(_("{drawn}, {by_whom}").format(drawn=drawn, by_whom=by_whom))
+    else:
+        facts.append(_("not drawn yet"))
     if shown.people:
-        facts.append(f"shared with {_people(shown.people)} by name")
+        facts.append(ngettext("shared with one person by name", "shared with {count} people by name", shown.people))
     return " · ".join(facts)
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
-
-
-def _people(count: int) -> str:
-    return "one person" if count == 1 else f"{count:,} people"
 
 
 def _buttons(

@@ -12,7 +12,7 @@ import discord
 from discord import ui
 
 from bot.access import NotForYou, own_model
-from bot.language import listed
+from bot.language import N_, _, listed, locale_of_card, spoken
 from bot.replies import pressed, reply
 from bot.text import (
     NOT_TO_A_BOT,
@@ -40,7 +40,7 @@ class PeopleMenu(ui.DynamicItem[ui.UserSelect[Any]], template=r"model:(?P<model>
     def __init__(self, model_id: str, people: Sequence[int] = ()) -> None:
         super().__init__(
             ui.UserSelect(
-                placeholder="Nobody by name",
+                placeholder=_("Nobody by name"),
                 min_values=0,
                 max_values=MOST_PEOPLE,
                 default_values=[
@@ -75,7 +75,7 @@ class HeirMenu(ui.DynamicItem[ui.UserSelect[Any]], template=r"model:(?P<model>[0
     """Choose who is offered a model."""
 
     def __init__(self, model_id: str) -> None:
-        super().__init__(ui.UserSelect(placeholder="Choose a person", custom_id=f"model:{model_id}:heir"))
+        super().__init__(ui.UserSelect(placeholder=_("Choose a person"), custom_id=f"model:{model_id}:heir"))
         self.model_id = model_id
 
     @classmethod
@@ -92,8 +92,10 @@ class HeirMenu(ui.DynamicItem[ui.UserSelect[Any]], template=r"model:(?P<model>[0
         if heir.bot or heir.id == interaction.user.id:
             await reply(interaction, str(NOT_TO_A_BOT))
             return
+        with spoken(locale_of_card(interaction)):
+            offer = render_offer(model, heir.id)
         await interaction.response.send_message(
-            view=render_offer(model, heir.id),
+            view=offer,
             allowed_mentions=discord.AllowedMentions(users=[discord.Object(heir.id)]),
         )
 
@@ -120,9 +122,9 @@ class Answer(StrEnum):
 
 
 ANSWERS = {
-    Answer.TAKE: ("Take it", discord.ButtonStyle.success, OFFER_TAKEN),
-    Answer.DECLINE: ("No, thank you", discord.ButtonStyle.secondary, OFFER_DECLINED),
-    Answer.KEEP: ("Take the offer back", discord.ButtonStyle.secondary, OFFER_TAKEN_BACK),
+    Answer.TAKE: (N_("Take it"), discord.ButtonStyle.success, OFFER_TAKEN),
+    Answer.DECLINE: (N_("No, thank you"), discord.ButtonStyle.secondary, OFFER_DECLINED),
+    Answer.KEEP: (N_("Take the offer back"), discord.ButtonStyle.secondary, OFFER_TAKEN_BACK),
 }
 
 
@@ -132,9 +134,9 @@ class OfferButton(
     rf"(?P<answer>{'|'.join(Answer)})",
 ):
     def __init__(self, model_id: str, owner_id: int, heir_id: int, answer: Answer) -> None:
-        label, style, _ = ANSWERS[answer]
+        label, style, _said = ANSWERS[answer]
         super().__init__(
-            ui.Button(label=label, style=style, custom_id=f"offer:{model_id}:{owner_id}:{heir_id}:{answer}")
+            ui.Button(label=str(label), style=style, custom_id=f"offer:{model_id}:{owner_id}:{heir_id}:{answer}")
         )
         self.model_id, self.owner_id, self.heir_id, self.answer = model_id, owner_id, heir_id, answer
 
@@ -154,6 +156,7 @@ class OfferButton(
             model = await find_own_model(session, self.model_id, self.owner_id)
             if self.answer is Answer.TAKE:
                 await transfer_model(session, model.id, self.owner_id, self.heir_id, services.clock())
-        said = ANSWERS[self.answer][2].format(heir=self.heir_id, owner=self.owner_id, name=bold(model.name))
+        with spoken(locale_of_card(interaction)):
+            said = ANSWERS[self.answer][2].format(heir=self.heir_id, owner=self.owner_id, name=bold(model.name))
         card = ui.Container[ui.LayoutView](ui.TextDisplay(said), accent_colour=discord.Colour.light_grey())
         await interaction.response.edit_message(view=_layout(card), allowed_mentions=discord.AllowedMentions.none())

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.language import N_, _
 from bot.replies import pressed
+from bot.rework_text import PICTURE
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -24,13 +26,13 @@ class Verb(StrEnum):
 
 
 LABELS = {
-    Verb.AGAIN: ("Again", "🔁"),
-    Verb.SAME: ("Same seed", "🌱"),
-    Verb.EDIT: ("Edit prompt", "✏️"),
-    Verb.DETAILS: ("Details", "🔎"),
-    Verb.DELETE: ("Delete", "🗑️"),
-    Verb.COVER: ("Make it the cover", "🖼️"),
-    Verb.REPORT: ("Report", "🚩"),
+    Verb.AGAIN: (N_("Again"), "🔁"),
+    Verb.SAME: (N_("Same seed"), "🌱"),
+    Verb.EDIT: (N_("Edit prompt"), "✏️"),
+    Verb.DETAILS: (N_("Details"), "🔎"),
+    Verb.DELETE: (N_("Delete"), "🗑️"),
+    Verb.COVER: (N_("Make it the cover"), "🖼️"),
+    Verb.REPORT: (N_("Report"), "🚩"),
 }
 
 
@@ -39,7 +41,7 @@ class PictureButton(
 ):
     def __init__(self, job_id: str, verb: Verb) -> None:
         label, emoji = LABELS[verb]
-        super().__init__(ui.Button(label=label, emoji=emoji, custom_id=f"picture:{job_id}:{verb}"))
+        super().__init__(ui.Button(label=str(label), emoji=emoji, custom_id=f"picture:{job_id}:{verb}"))
         self.job_id, self.verb = job_id, verb
 
     @classmethod
@@ -59,9 +61,12 @@ class CoverMenu(ui.DynamicItem[ui.Select[Any]], template=r"picture:(?P<job>[0-9a
     """Choose which of several pictures becomes the cover."""
 
     def __init__(self, job_id: str, count: int) -> None:
-        options = [discord.SelectOption(label=f"Picture {number}", value=str(number)) for number in range(1, count + 1)]
+        options = [
+            discord.SelectOption(label=PICTURE.format(number=number), value=str(number))
+            for number in range(1, count + 1)
+        ]
         super().__init__(
-            ui.Select(placeholder="Which picture?", options=options, custom_id=f"picture:{job_id}:cover:choose")
+            ui.Select(placeholder=_("Which picture?"), options=options, custom_id=f"picture:{job_id}:cover:choose")
         )
         self.job_id = job_id
 

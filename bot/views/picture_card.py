@@ -8,18 +8,19 @@ import discord
 from discord import ui
 
 from bot import text
-from bot.language import listed
+from bot.language import N_, _, listed, ngettext
 from bot.prompts import tidy
 from bot.views.cancel_button import CancelButton
 from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.rendered import Rendered
+from bot.views.training_card import QUALITIES, asked_by
 from bot.views.way_buttons import PictureMenu, WayButton, ways_from
 from storage.contract import ImagineRequest
 from storage.schema import Image, Job, JobState, Model, SetKind
 
 ALT_CHARS = 1024
 MAX_GALLERY = 10
-PLAIN_BASE = "No model of yours is named here, so this is the plain base model."
+PLAIN_BASE = N_("No model of yours is named here, so this is the plain base model.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def _title(job: Job, model: Model | None, around: Around) -> str:
         pairs = [(around.models.get(each.model_id or ""), around.seconds.get(each.id)) for each in around.jobs]
     names = list(dict.fromkeys(each.name for pair in pairs for each in pair if each is not None))
     if not names:
-        return "The plain base model"
+        return _("The plain base model")
     return text.cut(listed([text.plain(name) for name in names]), 200)
 
 
@@ -84,9 +85,9 @@ def _gallery(
     gallery = ui.MediaGallery[ui.LayoutView]()
     for number, (image, file) in enumerate(zip(images, files, strict=False), start=1):
         job = by_id.get(image.job_id, jobs[0])
-        which = f" {number} of {len(files)}" if len(files) > 1 else ""
-        alt = text.cut(f"AI-made picture{which}: {tidy(job.prompt_shown or '–')}", ALT_CHARS)
-        gallery.add_item(media=file, description=alt, spoiler=job.spoiler)
+        said = _("AI-made picture {number} of {total}: {prompt}") if len(files) > 1 else _("AI-made picture: {prompt}")
+        alt = said.format(number=number, total=len(files), prompt=tidy(job.prompt_shown or "–"))
+        gallery.add_item(media=file, description=text.cut(alt, ALT_CHARS), spoiler=job.spoiler)
     return gallery
 
 
@@ -97,9 +98,12 @@ def standing(jobs: Sequence[Job], images: Sequence[Image], place: int, *, worker
     wanted = sum(int(job.request["count"]) for job in jobs)
     going = [job for job in jobs if not job.state.ended]
     if going and any(job.cancel_requested_at is not None for job in going):
-        return "Stopping…"
+        return _("Stopping…")
     if going and (images or any(job.state is JobState.RUNNING for job in jobs)):
-        return f"Drawing: {len(images)} of {wanted} pictures are there."
+        said = ngettext(
+            "Drawing: {there} of {count} picture is there.", "Drawing: {there} of {count} pictures are there.", wanted
+        )
+        return said.format(there=len(images))
     if going:
         return text.in_line(place, worker_alive=worker_alive)
     return _ending_of_set(jobs, images, wanted)
@@ -111,10 +115,15 @@ def _ending_of_set(jobs: Sequence[Job], images: Sequence[Image], wanted: int) ->
         return ""
     if failed:
         missing = sum(int(job.request["count"]) for job in failed)
-        return f"{missing} of {wanted} pictures did not work out. {text.why_failed(failed[0].failure)}"
+        said = ngettext(
+            "{missing} of {count} picture did not work out. {why}",
+            "{missing} of {count} pictures did not work out. {why}",
+            wanted,
+        )
+        return said.format(missing=missing, why=text.why_failed(failed[0].failure))
     if any(job.state is JobState.CANCELLED for job in jobs):
-        return "Cancelled." if not images else "Cancelled; these were done by then."
-    return "These pictures are deleted."
+        return _("Cancelled.") if not images else _("Cancelled; these were done by then.")
+    return _("These pictures are deleted.")
 
 
 def _standing_of_one(job: Job, place: int, *, worker_alive: bool) -> str:
@@ -122,15 +131,16 @@ def _standing_of_one(job: Job, place: int, *, worker_alive: bool) -> str:
         case JobState.FAILED:
             return text.why_failed(job.failure)
         case JobState.CANCELLED:
-            return "Cancelled."
+            return _("Cancelled.")
         case JobState.SUCCEEDED:
-            return "These pictures are deleted."
-        case _ if job.cancel_requested_at is not None:
-            return "Stopping…"
-        case JobState.RUNNING:
-            return f"Drawing: step {job.step} of {job.steps}." if job.step and job.steps else "Drawing."
-        case _:
-            return text.in_line(place, worker_alive=worker_alive)
+            return _("These pictures are deleted.")
+    if job.cancel_requested_at is not None:
+        return _("Stopping…")
+    if job.state is JobState.RUNNING:
+        if not job.step or not job.steps:
+            return _("Drawing.")
+        return _("Drawing: step {step} of {steps}.").format(step=job.step, steps=job.steps)
+    return text.in_line(place, worker_alive=worker_alive)
 
 
 def _rows(job: Job, model: Model | None, jobs: Sequence[Job], images: Sequence[Image]) -> Iterator[ui.ActionRow[Any]]:
@@ -156,18 +166,18 @@ def _rows(job: Job, model: Model | None, jobs: Sequence[Job], images: Sequence[I
 def _small_print(jobs: Sequence[Job], images: Sequence[Image], around: Around) -> Iterator[str]:
     first = jobs[0]
     if all(job.model_id is None for job in jobs):
-        yield PLAIN_BASE
+        yield str(PLAIN_BASE)
     if len(jobs) == 1 and first.state is JobState.SUCCEEDED and (note := text.too_late(first)):
         yield note.strip()
     if len(jobs) == 1 and around.words is not None and first.prompt_shown:
-        yield f"drawn by lot: {text.quote(first.prompt_shown, 200)}"
-    facts = [f"asked by <@{first.owner_id}>"]
+        yield _("drawn by lot: {prompt}").format(prompt=text.quote(first.prompt_shown, 200))
+    facts = [asked_by(first)]
     if around.parent is not None:
-        facts.append(f"[from this card]({around.parent})")
+        facts.append(_("[from this card]({address})").format(address=around.parent))
     if images:
         seeds = [str(image.seed) for image in images]
-        told = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}"
-        facts = ["AI-made", told, *_settings(first), *facts]
+        told = ngettext("seed {seeds}", "seeds {seeds}", len(seeds)).format(seeds=", ".join(seeds))
+        facts = [_("AI-made"), told, *_settings(first), *facts]
     yield " · ".join(facts)
 
 
@@ -175,12 +185,12 @@ def _settings(job: Job) -> Iterator[str]:
     """Name what the person set by hand."""
     request = ImagineRequest.model_validate(job.request)
     if job.look is not None:
-        yield f"look {text.plain(job.look)}"
+        yield _("look {name}").format(name=text.plain(job.look))
     if request.quality is not None:
-        yield f"{request.quality} quality"
+        yield str(QUALITIES[request.quality])
     if request.steps is not None:
-        yield f"{request.steps} steps"
+        yield ngettext("{count} step", "{count} steps", request.steps)
     if request.guidance_scale is not None:
-        yield f"guidance {request.guidance_scale:g}"
+        yield _("guidance {scale}").format(scale=f"{request.guidance_scale:g}")
     if request.negative_prompt:
-        yield f"without {text.quote(request.negative_prompt, 100)}"
+        yield _("without {words}").format(words=text.quote(request.negative_prompt, 100))
