@@ -59,7 +59,7 @@ async def train_after_all(
     await session.execute(delete(Photo).where(Photo.job_id == job.id))
     new = NewTraining(
         job=answer.job,
-        model=answer.model,
+        model=model.id if model.version else answer.model,
         interaction_id=answer.interaction_id,
         owner_id=job.owner_id,
         guild_id=answer.guild_id,
@@ -72,7 +72,7 @@ async def train_after_all(
         base=job.base,
         seed=asked.seed,
         options=asked.options,
-        photo_flaws=tuple(model.photo_flaws or ()),
+        photo_flaws=tuple(job.photo_flaws or model.photo_flaws or ()),
         class_agreed=True,
         locale=answer.locale,
     )

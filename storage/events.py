@@ -29,7 +29,7 @@ from storage.deliveries import touch_card, touch_waiting_cards
 from storage.leftovers import STRUCK
 from storage.outcomes import end_job, retry_job
 from storage.schema import Image, InboxEntry, Job, JobState, Model, ModelStatus, OutboxEntry
-from storage.variants import take_up, variant_row, variants_of
+from storage.variants import publish
 
 log = logging.getLogger(__name__)
 
@@ -109,18 +109,12 @@ async def _finish(session: AsyncSession, job: Job, event: Done, at: datetime) ->
     job.seconds = event.seconds
     if event.trained is not None and model is not None:
         job.step = job.steps = event.trained.steps
-        publish(model, event.trained, at)
-        session.add_all(variants_of(model.id, event.trained))
+        await publish(session, model, job, event.trained)  # until now its files were bytes that nothing refers to
+        model.status, model.trained_at = ModelStatus.READY, at
         session.add_all(_samples(job, event.trained, at))
     elif event.imagined is not None:
         session.add_all(_images(job, event.imagined.pictures, at))
     await end_job(session, job, JobState.SUCCEEDED, at)
-
-
-def publish(model: Model, trained: Trained, at: datetime) -> None:
-    """Point the model at its new files. Until now they were bytes that nothing refers to."""
-    take_up(model, variant_row(model.id, Variant.BEST, trained))
-    model.status, model.version, model.trained_at = ModelStatus.READY, model.version + 1, at
 
 
 def trace_loss(losses: list[float], loss: float, step: int, steps: int) -> list[float]:

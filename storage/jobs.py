@@ -27,8 +27,8 @@ from storage.errors import JobAlreadyEnded, ModelNotReady, NotYourJob, TooManyJo
 from storage.events import apply_event
 from storage.faults import reach
 from storage.identifiers import choose_identifier
-from storage.leftovers import masks_of, strike_prompt
-from storage.models import check_up, find_model, free_name
+from storage.leftovers import brought_with, strike_prompt
+from storage.models import check_up, find_model, find_own_model, free_name
 from storage.names import name_key, validate_name
 from storage.outcomes import fail_job, next_release, retry_job, stop_job
 from storage.people import ensure_owner
@@ -88,6 +88,7 @@ class NewTraining:
 
     job: str
     model: str
+    """A new one, or that of a model which learns once more."""
     interaction_id: int
     owner_id: int
     guild_id: int | None
@@ -158,7 +159,8 @@ class NewImagining:
 async def accept_training(session: AsyncSession, new: NewTraining, at: datetime, per_day: int | None = NO_LIMIT) -> Job:
     """Promise a training: model, photos, job, charge, card and outbox row. The same interaction twice is the same job.
 
-    Raises `Blocked`, `Paused`, `InvalidName`, `NameTaken`, `TrainingActive`, `QuotaUsedUp`.
+    Raises `Blocked`, `Paused`, `InvalidName`, `NameTaken`, `TrainingActive`, `QuotaUsedUp`; of a model that learns once
+    more `ModelNotFound`, `ModelNotReady`, `ModelTakenDown`.
     """
     name = validate_name(new.name)
     await ensure_owner(session, new.owner_id, at)
@@ -169,23 +171,7 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime,
         if active.kind is JobKind.TRAIN:
             raise TrainingActive(active.id)
     await check_quota(session, new.owner_id, JobKind.TRAIN, 1, per_day, at)
-    await free_name(session, new.owner_id, name, at)
-    model = Model(
-        id=new.model,
-        owner_id=new.owner_id,
-        guild_id=new.guild_id,
-        name=name,
-        name_key=name_key(name),
-        class_noun=new.class_noun,
-        subject_kind=new.subject_kind,
-        identifier=choose_identifier(await _identifiers_in_use(session, new.owner_id)),
-        base=new.base,
-        photo_count=len(new.photos),
-        photo_flaws=list(new.photo_flaws),
-        created_at=at,
-    )
-    session.add(model)
-    await session.flush()
+    model = await _model_to_train(session, new, name, at)
     job = Job(
         id=new.job,
         kind=JobKind.TRAIN,
@@ -198,6 +184,7 @@ async def accept_training(session: AsyncSession, new: NewTraining, at: datetime,
         request=_train_request(new, model).model_dump(mode="json"),
         created_at=at,
         locale=new.locale,
+        photo_flaws=list(new.photo_flaws),
     )
     await _add_job(session, job, at)
     add_card(session, job, at)
@@ -328,9 +315,9 @@ async def pictures_of(session: AsyncSession, job_id: str, variant: Variant = Var
 async def delete_pictures(session: AsyncSession, job_id: str) -> list[str]:
     """Forget what the job drew, and the words for it; return the keys of the blobs to delete after the commit."""
     job = await session.get_one(Job, job_id, with_for_update=True)
-    masks = masks_of(job)
+    brought = brought_with(job)
     strike_prompt(job)
-    return [*masks, *await session.scalars(delete(Image).where(Image.job_id == job_id).returning(Image.key))]
+    return [*brought, *await session.scalars(delete(Image).where(Image.job_id == job_id).returning(Image.key))]
 
 
 async def queue_place(session: AsyncSession, job: Job) -> int:
@@ -361,6 +348,33 @@ async def request_cancel(session: AsyncSession, job_id: str, asker_id: int, at: 
 
 async def job_of_interaction(session: AsyncSession, interaction_id: int) -> Job | None:
     return (await session.scalars(select(Job).where(Job.interaction_id == interaction_id))).one_or_none()
+
+
+async def _model_to_train(session: AsyncSession, new: NewTraining, name: str, at: datetime) -> Model:
+    if await session.get(Model, new.model) is not None:
+        model = await find_own_model(session, new.model, new.owner_id)
+        check_up(model)
+        if model.status is not ModelStatus.READY:
+            raise ModelNotReady(model.name)
+        return model
+    await free_name(session, new.owner_id, name, at)
+    model = Model(
+        id=new.model,
+        owner_id=new.owner_id,
+        guild_id=new.guild_id,
+        name=name,
+        name_key=name_key(name),
+        class_noun=new.class_noun,
+        subject_kind=new.subject_kind,
+        identifier=choose_identifier(await _identifiers_in_use(session, new.owner_id)),
+        base=new.base,
+        photo_count=len(new.photos),
+        photo_flaws=list(new.photo_flaws),
+        created_at=at,
+    )
+    session.add(model)
+    await session.flush()
+    return model
 
 
 async def _identifiers_in_use(session: AsyncSession, owner_id: int) -> Sequence[str]:

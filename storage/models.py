@@ -11,11 +11,11 @@ from storage.companions import forget_words
 from storage.contract import JobKind
 from storage.deliveries import touch_card
 from storage.errors import ModelNotFound, ModelNotReady, ModelTakenDown, NameTaken
-from storage.leftovers import masks_of, strike_prompt
+from storage.leftovers import brought_with, strike_prompt
 from storage.names import name_key, validate_name
 from storage.outcomes import stop_job
 from storage.people import ensure_owner
-from storage.schema import Image, Job, Model, ModelStatus, Photo, SecondSubject, Share
+from storage.schema import ACTIVE, Image, Job, Model, ModelStatus, Photo, SecondSubject, Share
 from storage.variants import delete_variants
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "draws_with",
     "find_model",
     "find_own_model",
+    "find_to_train_again",
     "model_of",
     "own_models",
     "people_shared_with",
@@ -147,6 +148,16 @@ async def check_name_free(session: AsyncSession, owner_id: int, name: str) -> No
         raise NameTaken(holder.name)
 
 
+async def find_to_train_again(
+    session: AsyncSession, owner_id: int, name: str, class_noun: str, base: str
+) -> Model | None:
+    """Return the owner's model of this name if photos of the same class can make another version of it."""
+    model = await _holder(session, owner_id, name)
+    if model is None or (model.class_noun, model.base) != (class_noun, base):
+        return None
+    return model if model.status is ModelStatus.READY else None
+
+
 async def free_name(session: AsyncSession, owner_id: int, name: str, at: datetime) -> None:
     """Take the name from a model whose training failed. Raises `NameTaken`."""
     await check_name_free(session, owner_id, name)
@@ -209,7 +220,7 @@ async def transfer_model(session: AsyncSession, model_id: str, owner_id: int, he
     Raises `ModelNotFound`, `ModelNotReady`, `NameTaken`.
     """
     model = await find_own_model(session, model_id, owner_id)
-    if model.status is not ModelStatus.READY:
+    if model.status is not ModelStatus.READY or await _learns(session, model):
         raise ModelNotReady(model.name)
     await ensure_owner(session, heir_id, at)
     await free_name(session, heir_id, model.name, at)
@@ -260,7 +271,7 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
             await touch_card(session, job.id, at, at_once=True)
         if not job.state.ended:
             await stop_job(session, job, at)
-        keys += masks_of(job)
+        keys += brought_with(job)
         strike_prompt(job)
     await forget_words(session, [job.id for job in jobs])
     model.adapter_key = model.adapter_digest = model.download_key = model.download_digest = model.cover_key = None
@@ -269,6 +280,12 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
     model.deleted_at = at
     model.name, model.name_key = DELETED_NAME, ""
     return sorted(set(keys))
+
+
+async def _learns(session: AsyncSession, model: Model) -> bool:
+    """Tell whether a training of the model is under way."""
+    query = select(Job.id).where(Job.model_id == model.id, Job.kind == JobKind.TRAIN, Job.state.in_(ACTIVE))
+    return (await session.scalars(query)).first() is not None
 
 
 async def _holder(session: AsyncSession, owner_id: int, name: str) -> Model | None:

@@ -88,8 +88,13 @@ def next_release(job: Job, at: datetime) -> OutboxEntry:
 
 
 async def _give_up_model(session: AsyncSession, job: Job, state: JobState, at: datetime) -> None:
-    """A failed training is still shown in the gallery; a cancelled one leaves nothing, and its name is free again."""
+    """A failed training is still shown in the gallery; a cancelled one leaves nothing, and its name is free again.
+
+    A model that has learned before draws on as it did.
+    """
     model = await session.get_one(Model, job.model_id)
+    if model.version:
+        return
     if state is JobState.FAILED:
         model.status = ModelStatus.FAILED
     elif model.deleted_at is None:

@@ -178,6 +178,7 @@ class Model(Base):
     photo_count: Mapped[int]
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=0)
+    """Which training's files these are, counted from 1; 0 before the first has ended."""
     status: Mapped[ModelStatus] = mapped_column(default=ModelStatus.TRAINING)
     adapter_key: Mapped[str | None] = mapped_column(String(200), default=None)
     adapter_digest: Mapped[str | None] = mapped_column(String(64), default=None)
@@ -211,12 +212,15 @@ class Share(Base):
 
 
 class ModelVariant(Base):
-    """What a model can draw with, one row for each choice; a model with no choice has none."""
+    """What a model can draw with: each training that is kept is a version, with one row for each of its variants."""
 
-    __tablename__ = "variants"
+    __tablename__ = "versions"
 
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     variant: Mapped[Variant] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    """The training that made it."""
     adapter_key: Mapped[str] = mapped_column(String(200))
     adapter_digest: Mapped[str] = mapped_column(String(64))
     adapter_bytes: Mapped[int]
@@ -276,6 +280,8 @@ class Job(Base):
     failure: Mapped[FailureReason | None] = mapped_column(default=None)
     seen_class: Mapped[str | None] = mapped_column(String(64), default=None)
     """What the photos of a training that failed as `CLASS_DOUBTFUL` show."""
+    photo_flaws: Mapped[list[str] | None] = mapped_column(default=None)
+    """What was wrong with a training's photos when they came in, as the bot calls it."""
     started_at: Mapped[datetime | None] = mapped_column(default=None)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -8,7 +8,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, NullPool, create_engine, select
 
-from storage.contract import JobKind, TrainRequest, queue_name
+from storage.contract import JobKind, TrainRequest, Variant, queue_name
 from storage.database import Database
 from storage.deliveries import due_deliveries
 from storage.events import apply_event
@@ -16,6 +16,7 @@ from storage.migrations import configuration, upgrade
 from storage.outbox import mark_released, next_releases
 from storage.quotas import recount
 from storage.schema import Delivery, DeliveryKind, DeliveryState, Job, JobState, Model, ModelStatus, Owner
+from storage.variants import choices, training_in_use, use_variant, versions
 from tests.storage.examples import ANN, BASE, CHANNEL, GUILD, NOW, new_training, trained
 
 REVISIONS = sorted(script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions())
@@ -161,3 +162,42 @@ def request() -> dict[str, Any]:
         photos=tuple(photo.key for photo in new.photos),
         seed=new.seed,
     ).model_dump(mode="json")
+
+
+VERSIONS = "0012"
+"""From here on every training of a model is a version of its own."""
+
+
+async def test_what_a_model_could_draw_with_is_its_first_version(tmp_path: Path) -> None:
+    path, before = tmp_path / "old.db", REVISIONS[REVISIONS.index(VERSIONS) - 1]
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    files = {"adapter_key": "models/a", "adapter_digest": "0" * 64, "adapter_bytes": 9, "download_key": "models/b"}
+    files |= {"download_digest": "1" * 64, "cover_key": None, "subject_score": 0.8, "findings": None}
+    at = NOW.replace(tzinfo=None)
+    with engine.begin() as connection:
+        upgrade(connection, before)
+        rows = old_rows(before)
+        models = [{**row, **files, "status": "ready", "version": 1, "variant": "best"} for row in rows["models"]]
+        models[1] |= {"adapter_key": "models/free", "variant": "free"}
+        rows["models"] = models
+        rows["jobs"] = [{**row, "state": "succeeded", "steps": 300, "finished_at": at} for row in rows["jobs"]]
+        rows["variants"] = [
+            {**files, "model_id": OTHER_MODEL, "variant": variant, "adapter_key": f"models/{variant}"}
+            for variant in ("best", "free")
+        ]
+        tables = MetaData()
+        tables.reflect(connection)
+        for name in ("owners", "models", "jobs", "variants"):
+            for row in rows[name]:
+                connection.execute(tables.tables[name].insert(), row)
+    engine.dispose()
+
+    async with await Database.open(f"sqlite:///{path}") as database, database.write() as session:
+        for model_id, job_id, has in ((MODEL, WAITING, []), (OTHER_MODEL, OLD, [Variant.BEST, Variant.FREE])):
+            model = await session.get_one(Model, model_id)
+            (version,) = await versions(session, model_id)
+            assert (version.number, version.score, version.steps, version.photos) == (1, 0.8, 300, 3)
+            assert await choices(session, model_id) == has
+            assert await training_in_use(session, model) == job_id
+        await use_variant(session, model, Variant.BEST)
+        assert model.adapter_key == "models/best"

@@ -53,12 +53,12 @@ async def test_what_is_drawn_downloaded_and_shown_follows_the_choice(database: D
         assert ImagineRequest.model_validate(drawn.request).adapter == files.adapter
 
 
-async def test_a_model_without_a_choice_has_no_variants(database: Database) -> None:
+async def test_a_model_without_a_choice_offers_none(database: Database) -> None:
     job, _ = await learned(database, runners_up=())
     async with database.read() as session:
         assert await choices(session, str(job.model_id)) == []
     with pytest.raises(ModelNotFound):
-        await use(database, job, Variant.BEST)
+        await use(database, job, Variant.ALIKE)
 
 
 @pytest.mark.parametrize("used", [Variant.BEST, Variant.ALIKE])
