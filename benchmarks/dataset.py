@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from benchmarks.main_job import BUNDLE, finish, rounded
 from benchmarks.two_subjects import Bench
 from bot.datasets import Choice, Drawn, choose
-from bot.imagining import TAKES
+from bot.runs import TAKES
 from bot.variety import PLACES, captions
 from gpu_worker.engine.adapters import file_digest
 from gpu_worker.engine.base_model import load_base

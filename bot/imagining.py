@@ -1,27 +1,29 @@
 """From a prompt to a promise: read what a person asks for, write it down in one transaction, show the waiting card."""
 
+import io
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import discord
+from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.brought import NothingToChange, take_in
 from bot.cards import answer, post_card
 from bot.channel_rules import check_channel
 from bot.language import locale_of_card
 from bot.limits import per_day, roles_of
 from bot.looks import NO_LOOK, Look, find_look, looks_for
-from bot.prompts import EmptyPrompt, Reading, pick, read_negative, read_prompt, tidy
+from bot.prompts import Reading, pick, read_negative, read_prompt, tidy
 from bot.replies import withdraw
 from bot.room import check_room
-from bot.templates import fill, read_template
-from storage.bases import Shape, picture_size, shapes
+from bot.runs import drawn_words, story_words
+from storage.bases import Shape, picture_size, shape_near, shapes
 from storage.contract import (
     MAX_COUNT,
     MAX_SEED,
@@ -29,6 +31,9 @@ from storage.contract import (
     ImagineRequest,
     JobKind,
     Quality,
+    Source,
+    Tool,
+    reference_key,
 )
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
@@ -42,8 +47,8 @@ if TYPE_CHECKING:
     from bot.app import Dreambot
 
 MODEL_ID = re.compile(r"[0-9a-f]{32}")
-TAKES = 3
-"""Pictures of each scene of a story, of which the most alike becomes the page (`python -m benchmarks.dataset`)."""
+USUAL_CHANGE = 0.6
+"""Of a picture that is sent to draw from: its composition stays, and the subject takes the place of what it shows."""
 UNREADY_LOOKED_AT = 100
 """How many of a person's newest models are looked through for a name that cannot draw yet."""
 
@@ -65,6 +70,10 @@ class Wish:
     shape: Shape | None = None
     look: str | None = None
     """A look's id or name, or `NO_LOOK`."""
+    reference: discord.Attachment | None = None
+    """A picture to draw from."""
+    change: float | None = None
+    """How much of it may change, up to 1."""
     private: bool | None = None
     spoiler: bool = False
     lossless: bool = False
@@ -83,13 +92,16 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     """Answer a wish with a waiting card.
 
     Raises `EmptyPrompt`, `PromptTooLong`, `InvalidTemplate`, `LookNotFound`, `SeveralSubjects`, `DifferentBases`,
-    `AmbiguousName`, `ModelNotFound`, `ModelNotReady`, `WrongChannel`, `TooManyJobs` and `QuotaUsedUp`.
+    `AmbiguousName`, `ModelNotFound`, `ModelNotReady`, `NothingToChange`, `PictureRefused`, `WrongChannel`,
+    `TooManyJobs` and `QuotaUsedUp`.
     """
     services = interaction.client.services
     async with services.database.read() as session:
         defaults = await defaults_of(session, interaction.user.id)
         look = await _look(session, services.base, wish, defaults, interaction.guild_id)
         models = await _models(session, wish.model, interaction.user.id, interaction.guild_id)
+    if wish.change is not None and wish.reference is None:
+        raise NothingToChange
     seed = any_seed() if wish.seed is None else wish.seed
     count = wish.count or (look.count if look is not None else None) or defaults.count
     private = defaults.private if wish.private is None else wish.private
@@ -128,52 +140,41 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
                 scored=pictures.kind in {SetKind.STORYBOOK, SetKind.DATASET},
             )
         )
-    together = pictures.kind is not None or len(asked) > 1
-    await promise(interaction, asked, (pictures.kind or SetKind.TEMPLATE, tidy(wish.prompt)) if together else None)
+    set_of_them = (pictures.kind or SetKind.TEMPLATE, tidy(wish.prompt))
+    together = set_of_them if pictures.kind is not None or len(asked) > 1 else None
+    if wish.reference is None:
+        await promise(interaction, asked, together)
+    else:
+        await _draw_from(interaction, wish.reference, wish, asked, together)
 
 
-@dataclass(frozen=True)
-class Run:
-    """Pictures that are drawn from the same words."""
+async def _draw_from(
+    interaction: "discord.Interaction[Dreambot]",
+    reference: discord.Attachment,
+    wish: Wish,
+    asked: Sequence[NewImagining],
+    together: tuple[SetKind, str] | None,
+) -> None:
+    """Promise pictures that begin with one that was sent; without another wish they are of the shape nearest to its.
 
-    words: str
-    shown: str
-    """As the person is told."""
-    first: int
-    """How many pictures come before."""
-    number: int
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """What each picture is drawn from, and what makes them a set, if they are one."""
-
-    runs: Sequence[Run]
-    kind: SetKind | None
-
-
-def drawn_words(prompt: str, look: Look | None, seed: int, count: int) -> Pictures:
-    """Put the prompt into the look and choose each picture's words. Raises `EmptyPrompt`, `InvalidTemplate`."""
-    prompt = tidy(prompt)
-    if not prompt:
-        raise EmptyPrompt
-    template = read_template(prompt if look is None else look.around(prompt))
-    fillings = [tidy(filling) for filling in fill(template, seed, count)]
-    runs: list[Run] = []
-    first = 0
-    for words, same in groupby(fillings):
-        number, shown = len(list(same)), words if template.varies else prompt
-        parts = range(0, number, MAX_COUNT)
-        runs += [Run(words, shown, first + part, min(MAX_COUNT, number - part)) for part in parts]
-        first += number
-    return Pictures(runs, SetKind.TEMPLATE if template.varies else None)
-
-
-def story_words(scenes: Sequence[str], look: Look | None, kind: SetKind) -> Pictures:
-    """Put each scene into the look, for pictures of its own; braces are words here."""
-    around = [(scene if look is None else look.around(scene), scene) for scene in scenes]
-    takes = TAKES if kind is SetKind.STORYBOOK else 1
-    return Pictures([Run(words, scene, place * takes, takes) for place, (words, scene) in enumerate(around)], kind)
+    Each job keeps a copy, for each is deleted by itself. Raises `PictureRefused` and what `promise` raises.
+    """
+    await open_reply(interaction, private=asked[0].private)
+    try:
+        picture = await take_in(interaction.client.services, reference)
+    except UserError:
+        await withdraw(interaction)
+        raise
+    width, height = Image.open(io.BytesIO(picture)).size
+    change = USUAL_CHANGE if wish.change is None else wish.change
+    files, sized = {}, []
+    for new in asked:
+        key, shape = reference_key(new.job), wish.shape or shape_near(new.base, width, height)
+        files[key] = picture
+        source = Source(tool=Tool.VARY, key=key, strength=change)
+        across, down = picture_size(new.base, shape)
+        sized.append(replace(new, source=source, width=across, height=down))
+    await promise_with(interaction, sized, together, files)
 
 
 async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, *, same_seed: bool = False) -> None:
@@ -208,7 +209,7 @@ async def models_for(
     return {
         adapter.model: _ready(await find_model(session, adapter.model, interaction.user.id, interaction.guild_id))
         for request in requests
-        for adapter in _adapters(request)
+        for adapter in adapters_of(request)
     }
 
 
@@ -248,7 +249,7 @@ def like(
     )
 
 
-def _adapters(request: ImagineRequest) -> list[Adapter]:
+def adapters_of(request: ImagineRequest) -> list[Adapter]:
     alone = [] if request.adapter is None else [request.adapter]
     return [*alone, *(subject.adapter for subject in request.subjects)]
 
@@ -336,6 +337,25 @@ async def promise(
     services.queue.wake()
     await post_card(services, job, partial(answer, interaction))
     return job
+
+
+async def promise_with(
+    interaction: "discord.Interaction[Dreambot]",
+    asked: Sequence[NewImagining],
+    together: tuple[SetKind, str] | None,
+    files: Mapping[str, bytes],
+) -> None:
+    """Promise what goes on from pictures that were sent along, PNGs by their keys: they stay only if it is promised."""
+    services = interaction.client.services
+    for key, data in files.items():
+        await services.blobs.put(key, data, "image/png")
+    promised = None
+    try:
+        promised = await promise(interaction, asked, together)
+    finally:
+        if promised is None or promised.id != asked[0].job:  # refused, or promised before for the same interaction
+            for key in files:
+                await services.blobs.delete(key)
 
 
 def _asker(

@@ -14,7 +14,6 @@ from PIL import Image
 
 from bot.crops import SIDE as LOOKED_AT
 from bot.crops import Mask, Pixels, find_subject, shrink
-from bot.decode import Problem
 from bot.display import FORMATS
 from storage.contract import SubjectKind
 from storage.errors import UserError
@@ -67,14 +66,6 @@ class MaskProblem(StrEnum):
 
 class MaskUnclear(UserError):
     def __init__(self, problem: MaskProblem) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-
-class PaintRefused(UserError):
-    """The picture that was sent as a mask cannot be used."""
-
-    def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.problem = problem
 

@@ -43,7 +43,7 @@ ORPHAN_AGE = timedelta(days=1)
 """What is younger may be on its way into a row."""
 INBOX_AGE = timedelta(days=2)
 """An event that comes later than this is refused all the same, for its attempt has gone on or ended."""
-SWEPT = ("photos", "models", "samples", "pictures", "masks", "checkpoints", "exports")
+SWEPT = ("photos", "models", "samples", "pictures", "masks", "references", "checkpoints", "exports")
 """What belongs to jobs, and what was packed for somebody to fetch. Class images belong to nobody and stay."""
 BATCH = 500
 TRAININGS_LOOKED_AT = 50

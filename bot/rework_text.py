@@ -51,10 +51,10 @@ MASK_PROBLEMS = {
         "I cannot tell the subject from the background in that picture. Choose another part, or paint over it."
     ),
 }
-PAINT_PROBLEMS = {
+SENT_PROBLEMS = {
     Problem.NOT_A_PHOTO: N_("What you sent is not a picture that I can read. Send JPEG, PNG, WebP, HEIC or AVIF."),
     Problem.MOVING: N_("What you sent moves. Send a still picture, not a GIF or an animation."),
-    Problem.TOO_MANY_PIXELS: N_("What you sent has too many pixels. Save the picture here and paint on that."),
+    Problem.TOO_MANY_PIXELS: N_("What you sent has too many pixels. Save it smaller first."),
     Problem.TOO_SMALL: N_("What you sent is too small: both sides need at least {side} pixels.", side=MIN_SIDE),
     Problem.DAMAGED: N_("What you sent is damaged or cut off. Save it again."),
     Problem.TOO_LARGE: N_("What you sent is too large a file. Save it smaller; JPEG is fine."),

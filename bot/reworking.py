@@ -6,18 +6,25 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import aiohttp
 import discord
 from discord import Attachment
 
-from bot.decode import Problem
-from bot.decode_process import DecodeProcess
-from bot.imagining import any_seed, drawn_words, like, models_for, nameable_models, open_reply, promise, read_for
-from bot.intake import FETCH_SECONDS
+from bot.brought import take_in
+from bot.imagining import (
+    any_seed,
+    like,
+    models_for,
+    nameable_models,
+    open_reply,
+    promise,
+    promise_with,
+    read_for,
+)
 from bot.looks import Look, looks_for
-from bot.masks import MaskProblem, MaskUnclear, PaintRefused, Region, painted_mask, region_mask
+from bot.masks import MaskProblem, MaskUnclear, Region, painted_mask, region_mask
 from bot.prompts import find_names, fold, read_negative, read_prompt, tidy, without_names
 from bot.replies import withdraw
+from bot.runs import drawn_words
 from bot.services import Services
 from storage.bases import Shape, around, askable
 from storage.contract import OUTPAINTED, STRONG, SUBTLE, UPSCALED, ImagineRequest, Source, Tool, mask_key
@@ -125,7 +132,7 @@ async def draw_part(
 ) -> None:
     """Ask for a part of a picture anew: what was painted, else the region. The rest stays, pixel for pixel.
 
-    Raises `MaskUnclear`, `PaintRefused`, and what `imagining.imagine` raises for the words.
+    Raises `MaskUnclear`, `PictureRefused`, and what `imagining.imagine` raises for the words.
     """
     services = interaction.client.services
     new = begun.new if tidy(words) == begun.words else await _reworded(services, begun, words)
@@ -135,16 +142,9 @@ async def draw_part(
     except UserError:
         await withdraw(interaction)
         raise
-    key = mask_key(new.job)
-    await services.blobs.put(key, mask, "image/png")
-    width, height = askable(begun.image.width, begun.image.height)
+    key, (width, height) = mask_key(new.job), askable(begun.image.width, begun.image.height)
     source = Source(tool=Tool.INPAINT, key=begun.image.key, mask=key)
-    promised = None
-    try:
-        promised = await promise(interaction, [replace(new, source=source, width=width, height=height)], None)
-    finally:
-        if promised is None or promised.id != new.job:  # refused, or promised before for the same interaction
-            await services.blobs.delete(key)
+    await promise_with(interaction, [replace(new, source=source, width=width, height=height)], None, {key: mask})
 
 
 async def draw_around(interaction: "Interaction", begun: Begun, place: str, shape: Shape) -> None:
@@ -199,31 +199,15 @@ async def _reworded(services: Services, begun: Begun, words: str) -> NewImaginin
 
 
 async def _mask(services: Services, begun: Begun, region: Region | None, painted: Attachment | None) -> bytes:
-    """Raises `MaskUnclear`, `PaintRefused`, `PicturesGone`."""
+    """Raises `MaskUnclear`, `PictureRefused`, `PicturesGone`."""
     try:
         picture = await services.blobs.get(begun.image.key)
     except BlobMissing:
         raise PicturesGone from None
     if painted is not None:
-        paint = await _taken_in(services, painted)
+        paint = await take_in(services, painted)
         return await asyncio.to_thread(painted_mask, paint, picture)
     if region is None:
         raise MaskUnclear(MaskProblem.NOWHERE)
     kind = begun.models[0].subject_kind if begun.models else None
     return await asyncio.to_thread(region_mask, region, picture, kind)
-
-
-async def _taken_in(services: Services, painted: Attachment) -> bytes:
-    """Return clean pixels of what was sent. Raises `PaintRefused`."""
-    if painted.size > services.settings.max_photo_mb * 2**20:
-        raise PaintRefused(Problem.TOO_LARGE)
-    try:
-        async with asyncio.timeout(FETCH_SECONDS):
-            data = await services.fetch(painted)
-    except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError):
-        raise PaintRefused(Problem.GONE) from None
-    async with services.decoders, DecodeProcess() as decoder:
-        verdict, png = await decoder.decode(data)
-    if verdict.problem is not None:
-        raise PaintRefused(verdict.problem)
-    return png

@@ -8,6 +8,7 @@ from typing import Any
 from discord.utils import format_dt
 
 from bot.access import NotAManager, NotAnOperator, NotForYou, NotYourDataset, NotYourModel, NotYourPicture
+from bot.brought import NothingToChange, PictureRefused
 from bot.cancellation import NothingUnderWay, SeveralUnderWay
 from bot.datasets import NoSubject, NothingToKeep
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
@@ -16,10 +17,10 @@ from bot.estimates import Estimate
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.language import N_, Number, Plural, _, either, listed, ngettext, number
 from bot.looks import MayNotKeepLooks, NoPlaceForPrompt
-from bot.masks import MaskUnclear, PaintRefused
+from bot.masks import MaskUnclear
 from bot.photo_checks import Advice, Flaw
 from bot.prompts import AmbiguousName, DifferentBases, EmptyPrompt, InvalidSeed, PromptTooLong, SeveralSubjects, tidy
-from bot.rework_text import MASK_PROBLEMS, PAINT_PROBLEMS
+from bot.rework_text import MASK_PROBLEMS, SENT_PROBLEMS
 from bot.standing import State
 from bot.stories import NoScenes
 from bot.templates import MAX_DEPTH, MAX_OPTIONS, MAX_TEMPLATE_CHARS, InvalidTemplate, TemplateProblem
@@ -687,7 +688,10 @@ EXPLANATIONS: Mapping[type[UserError], N_ | Callable[[Any], str]] = {
         "This server has {limit} looks of its own, and that is as many as fit. Remove one in `/styles` first."
     ).format(limit=error.limit),
     MaskUnclear: lambda error: str(MASK_PROBLEMS[error.problem]),
-    PaintRefused: lambda error: str(PAINT_PROBLEMS[error.problem]),
+    NothingToChange: N_(
+        "`change` says how much of a `reference` may change, and there is none: send a picture along, or leave it out."
+    ),
+    PictureRefused: lambda error: str(SENT_PROBLEMS[error.problem]),
     PicturesGone: N_("That picture is no longer there."),
     SeveralSubjects: lambda error: _(
         "Two subjects fit into a picture, and I found {names}. "

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from math import log
 from pathlib import PurePath
 
 from storage.crops import Size, buckets
@@ -68,6 +69,16 @@ def picture_size(base: str, shape: Shape) -> tuple[int, int] | tuple[None, None]
         return None, None
     side, (width, height) = native_side(base), SIXTEENTHS[shape]
     return int(side * width / 16), int(side * height / 16)
+
+
+def shape_near(base: str, width: int, height: int) -> Shape:
+    """Return the shape, among those that a base draws, that is nearest to a picture's own."""
+
+    def distance(shape: Shape) -> float:
+        across, down = SIXTEENTHS.get(shape, (16, 16))
+        return abs(log(width / height * down / across))
+
+    return min(shapes(base), key=distance)
 
 
 def around(shape: Shape, width: int, height: int) -> tuple[int, int]:

@@ -478,6 +478,11 @@ def mask_key(job: str) -> str:
     return f"masks/{job}/mask.png"
 
 
+def reference_key(job: str) -> str:
+    """A picture that a person sent to draw from."""
+    return f"references/{job}/picture.png"
+
+
 def checkpoint_key(job: str, attempt: int, step: int) -> str:
     return f"checkpoints/{job}/{attempt}/{step:06d}.safetensors"
 

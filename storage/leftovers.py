@@ -7,7 +7,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.companions import forget_words
-from storage.contract import FailureReason, JobKind, mask_key
+from storage.contract import FailureReason, JobKind, mask_key, reference_key
 from storage.schema import (
     ACTIVE,
     WAITING,
@@ -36,7 +36,7 @@ async def unreferenced(session: AsyncSession, keys: Collection[str]) -> list[str
     models = parts | {job.model_id for job in jobs if job.model_id is not None}
     needed = {job.id for job in jobs if job.state in ACTIVE}
     needed.update(await session.scalars(select(Draft.id).where(Draft.id.in_(parts))))
-    known = {job.sample_key for job in jobs} | {key for job in jobs for key in masks_of(job)}
+    known = {job.sample_key for job in jobs} | {key for job in jobs for key in brought_with(job)}
     for model in await session.scalars(select(Model).where(Model.id.in_(models))):
         known |= {model.adapter_key, model.download_key, model.cover_key}
     variants = select(ModelVariant.adapter_key, ModelVariant.download_key).where(ModelVariant.model_id.in_(models))
@@ -79,11 +79,14 @@ async def ready_models(session: AsyncSession, after: str, limit: int) -> Sequenc
     return (await session.scalars(query.order_by(Model.id).limit(limit))).all()
 
 
-def masks_of(job: Job) -> list[str]:
-    """Return the key of the mask that was painted for this job: it stays for as long as the words beside it."""
-    mask = mask_key(job.id)
-    painted = (job.request.get("source") or {}).get("mask") == mask
-    return [mask] if painted and job.prompt_shown is not None else []
+def brought_with(job: Job) -> list[str]:
+    """Return the keys of what its asker sent along, to draw from or as a mask: kept for as long as the words beside it.
+
+    A job that was asked for from another's card may go on from what came with that one; it is that one's.
+    """
+    source = job.request.get("source") or {}
+    own = {reference_key(job.id), mask_key(job.id)} & {source.get("key"), source.get("mask")}
+    return [] if job.prompt_shown is None else sorted(own)
 
 
 def strike_prompt(job: Job) -> None:

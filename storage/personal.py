@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.companions import forget_words
 from storage.deliveries import touch_card
-from storage.leftovers import masks_of, strike_prompt
+from storage.leftovers import brought_with, strike_prompt
 from storage.outcomes import stop_job
 from storage.people import defaults_of, wants_direct_messages
 from storage.schema import Consent, Delivery, DeliveryKind, Draft, Image, Job, Look, Model, Owner, Photo, Report, Share
@@ -91,7 +91,7 @@ async def forget_person(session: AsyncSession, person_id: int, at: datetime) -> 
     What is under way is stopped. Reports stay, for they protect others; requests stay as lines without content.
     """
     jobs = (await session.scalars(select(Job).where(Job.owner_id == person_id).with_for_update())).all()
-    keys = [key for job in jobs for key in masks_of(job)]
+    keys = [key for job in jobs for key in brought_with(job)]
     for job in jobs:
         if not job.state.ended:
             await stop_job(session, job, at)

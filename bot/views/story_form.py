@@ -7,7 +7,8 @@ import discord
 from discord import ui
 
 from bot.forms import Form
-from bot.imagining import TAKES, Wish, imagine
+from bot.imagining import Wish, imagine
+from bot.runs import TAKES
 from bot.language import _
 from bot.prompts import tidy
 from bot.replies import pressed

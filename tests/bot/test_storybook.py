@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bot.display import for_display
 from bot.erasure import erase_model
-from bot.imagining import TAKES
+from bot.runs import TAKES
 from bot.stories import MAX_SCENE_CHARS, MAX_SCENES, NoScenes, as_pdf, read_scenes
 from bot.views.picture_card import Around
 from bot.views.story_card import render

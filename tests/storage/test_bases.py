@@ -2,7 +2,18 @@
 
 import pytest
 
-from storage.bases import Shape, around, askable, base_name, native_side, photo_sizes, picture_size, shape_of, shapes
+from storage.bases import (
+    Shape,
+    around,
+    askable,
+    base_name,
+    native_side,
+    photo_sizes,
+    picture_size,
+    shape_near,
+    shape_of,
+    shapes,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +79,12 @@ def test_what_is_around_a_picture_has_the_shape_and_holds_it(shape: Shape, size:
 def test_no_size_is_asked_for_that_workers_refuse() -> None:
     assert askable(3072, 1728) == (2048, 1152)
     assert askable(1024, 1020) == (1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [((400, 300), Shape.PHOTO), ((1920, 1080), Shape.WIDE), ((500, 510), Shape.SQUARE), ((300, 4000), Shape.PHONE)],
+)
+def test_the_shape_nearest_to_a_picture(size: tuple[int, int], shape: Shape) -> None:
+    assert shape_near("sd15", *size) is shape
+    assert shape_near("demo", *size) is Shape.SQUARE
