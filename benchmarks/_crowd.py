@@ -112,7 +112,7 @@ def _job(crowd: Crowd, number: int, at: datetime) -> Row:
     return {
         "id": _id(number), "kind": JobKind.IMAGINE, "owner_id": crowd.person(number), "guild_id": GUILD,
         "channel_id": number % CHANNELS + 1, "model_id": crowd.model(number % crowd.models), "interaction_id": number,
-        "base": "demo", "request": {}, "created_at": at, "private": False, "spoiler": False,
+        "base": "demo", "request": {"count": PICTURES_A_JOB}, "created_at": at, "private": False, "spoiler": False,
         "state": JobState.SUCCEEDED, "attempt": 1, "last_seq": 9, "step": 25, "losses": [], "started_at": at,
         "finished_at": at, "seconds": 2.0,
     }  # fmt: skip

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import sqlite3
 import statistics
 import sys
@@ -74,10 +75,11 @@ async def discord(clock: Clock) -> AsyncIterator[tuple[str, web.Application]]:
             return answer({"interaction": {"id": parts[2], "type": 2}})
         if request.method in {"POST", "PATCH"} and parts[1] in {"channels", "webhooks"}:
             await request.read()
-            return answer(application_of[DISCORD].create("0", {}, []).shown())
+            return answer(some_message | {"id": str(people.snowflake())})
         return await handler(request)
 
     application_of = application(StringIO(), Path())
+    some_message = application_of[DISCORD].create("0", {}, []).shown()
     application_of.middlewares.insert(0, note)
     runner = web.AppRunner(application_of)
     await runner.setup()
@@ -125,6 +127,13 @@ async def feed(app: web.Application, clock: Clock, crowd: Crowd, rate: float, se
         await app[DISCORD].dispatch("INTERACTION_CREATE", interaction)
 
 
+async def connected(app: web.Application, process: psutil.Process) -> None:
+    while not app[DISCORD].sockets:
+        if not process.is_running():
+            raise RuntimeError("the bot has ended before it began")
+        await asyncio.sleep(0.1)
+
+
 async def settled(clock: Clock) -> None:
     """Wait until everything is acknowledged, or nothing has been for so long that it never will be."""
     until = time.monotonic() + PATIENCE
@@ -132,25 +141,39 @@ async def settled(clock: Clock) -> None:
         await asyncio.sleep(0.1)
 
 
-async def measure(crowd: Crowd, rate: float, seconds: float) -> dict[str, Any]:
+async def years(kept: Path, crowd: Crowd) -> Path:
+    """Return the database of the crowd, which is made unless it is kept already: a million pictures take a while."""
+    path = kept / f"crowd-{crowd.images}.db"
+    if not path.exists():
+        made = path.with_suffix(".new")
+        made.unlink(missing_ok=True)
+        database = await Database.open(f"sqlite:///{made}")
+        await database.close()
+        text = ConsentText.of(BotSettings(_env_file=None))
+        await asyncio.to_thread(fill, made, crowd, text.version, text.digest)
+        made.rename(path)
+    return path
+
+
+async def measure(crowd: Crowd, rate: float, seconds: float, kept: Path | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         path = folder / "crowd.db"
-        database = await Database.open(f"sqlite:///{path}")
-        await database.close()
-        text = ConsentText.of(BotSettings(_env_file=None))
-        await asyncio.to_thread(fill, path, crowd, text.version, text.digest)
+        await asyncio.to_thread(shutil.copyfile, await years(kept or folder, crowd), path)
         clock = Clock()
         with redis_server(folder / "redis") as (redis_url, _):
             async with discord(clock) as (url, app), bot(folder, url, redis_url) as process:
-                while not app[DISCORD].sockets:  # noqa: ASYNC110 - it is another process
-                    await asyncio.sleep(0.1)
+                await connected(app, process)
                 await feed(app, Clock(), crowd, rate / 10, WARM_UP_SECONDS)
-                before = cpu_seconds(process)
+                me = psutil.Process()
+                before, before_of_mine, began = cpu_seconds(process), cpu_seconds(me), time.monotonic()
                 await feed(app, clock, crowd, rate, seconds)
                 await settled(clock)
+                took = time.monotonic() - began
                 of_bot = {
                     "cpu_ms_each": (cpu_seconds(process) - before) / len(clock.sent) * 1000,
+                    "cpu_percent": (cpu_seconds(process) - before) / took * 100,
+                    "feeder_cpu_percent": (cpu_seconds(me) - before_of_mine) / took * 100,
                     "rss_mb": process.memory_info().rss / 1e6,
                 }
         return result(clock, crowd, rate) | of_bot | {"database_mb": path.stat().st_size / 1e6}
@@ -182,11 +205,12 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="10,000 people, 100,000 models and 1,000,000 pictures")
     parser.add_argument("--rate", type=float, default=200.0, help="interactions a second (default: 200)")
     parser.add_argument("--seconds", type=float, default=30.0, help="for how long (default: 30)")
+    parser.add_argument("--keep", type=Path, help="a folder where the crowd's database is kept for the next time")
     arguments = parser.parse_args()
     about: dict[str, Any] = {"device": "cpu", "torch": None, "base": None, "discord.py": version("discord.py")}
     about |= {"sqlite": sqlite3.sqlite_version, "cores": os.cpu_count()}
     crowd = FULL if arguments.full else QUICK
-    figures = asyncio.run(measure(crowd, arguments.rate, arguments.seconds))
+    figures = asyncio.run(measure(crowd, arguments.rate, arguments.seconds, arguments.keep))
     print(json.dumps(about | {k: round(v, 1) if isinstance(v, float) else v for k, v in figures.items()}))
 
 

@@ -38,7 +38,7 @@ async def pack(services: Services, person_id: int, attachable: int) -> Packed:
     An archive of more than `attachable` bytes is stored for a link, where the bot serves files; elsewhere pictures come
     first and what does not fit is left out.
     """
-    async with services.database.read() as session:
+    async with services.database.survey() as session:
         known = await records(session, person_id)
         wanted = [*_pictures(await kept_pictures(session, person_id)), *_models(await kept_models(session, person_id))]
     room = attachable if services.settings.public_url is None else MOST_LINKED_BYTES

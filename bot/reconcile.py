@@ -127,7 +127,7 @@ class Reconciler:
     async def drop_photos(self) -> None:
         """Delete the photos of trainings that ended long enough ago."""
         now = self._clock()
-        async with self._database.read() as session:
+        async with self._database.survey() as session:
             photos = await expired_photos(session, now - self._photo_retention, now - class_questions.LIFE, BATCH)
         for photo in photos:
             await self._blobs.delete(photo.key)
@@ -176,7 +176,7 @@ class Reconciler:
 
     async def _look_for_models(self) -> None:
         """Tell the operator which models have lost their file; who draws with one is told by the job's failure."""
-        async with self._database.read() as session:
+        async with self._database.survey() as session:
             models = await ready_models(session, self._model_looked_at, BATCH)
         for model in models:
             if model.adapter_key is not None and not await self._blobs.exists(model.adapter_key):
@@ -240,7 +240,7 @@ class Reconciler:
         self._on_changed()
 
     async def _delete_orphans(self, keys: Sequence[str]) -> None:
-        async with self._database.read() as session:
+        async with self._database.survey() as session:
             orphans = await unreferenced(session, keys)
         for key in orphans:
             await self._blobs.delete(key)

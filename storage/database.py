@@ -2,21 +2,25 @@
 
 On SQLite one connection writes and a few others read, so that autocomplete never waits for a write. A transaction is
 one `async with`; nothing that waits for the network belongs inside, and a write inside a write waits for itself.
+
+What SQLite finds by an index is read on the spot (`in_place`); what goes through many rows is surveyed, in a thread.
 """
 
 import logging
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
+from sqlalchemy.pool import NullPool
 
+from storage import in_place
 from storage.migrations import upgrade
 from storage.schema import Base
 
@@ -26,9 +30,8 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 
 class Database:
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
-        self._writer = writer
-        self._reader = reader
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, surveyor: AsyncEngine) -> None:
+        self._writer, self._reader, self._surveyor = writer, reader, surveyor
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -38,11 +41,10 @@ class Database:
         address = address.set(drivername=DRIVERS.get(address.drivername, address.drivername))
         await _migrate(address)
         if address.get_backend_name() == "sqlite":
-            return cls(
-                _sqlite(address, "BEGIN IMMEDIATE", size=1), _sqlite(address, "BEGIN", size=READERS, read_only=True)
-            )
+            return cls(_sqlite_writer(address), _sqlite_reader(address), _in_threads(address, "BEGIN", read_only=True))
         engine = create_async_engine(address)
-        return cls(engine, engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ"))
+        reader = engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+        return cls(engine, reader, reader)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
@@ -52,13 +54,19 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Look at one consistent state of all rows."""
-        async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session, session.begin():
+        """Look at one consistent state of all rows. On SQLite nothing else goes on during each query: see `survey`."""
+        async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def survey(self) -> AsyncIterator[AsyncSession]:
+        """Read what no index leads to, or so much that everybody else would wait for it."""
+        async with AsyncSession(self._surveyor, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     async def close(self) -> None:
-        await self._reader.dispose()
-        await self._writer.dispose()
+        for engine in (self._surveyor, self._reader, self._writer):
+            await engine.dispose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,7 +90,7 @@ async def _migrate(address: URL) -> None:
         if address.database in {None, "", ":memory:"}:
             raise ValueError("the SQLite database needs a file, for two connections share it")
         Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = _sqlite(address, "BEGIN IMMEDIATE", foreign_keys=False)
+        engine = _in_threads(address, "BEGIN IMMEDIATE", foreign_keys=False)
     else:
         engine = create_async_engine(address, poolclass=NullPool)
     try:
@@ -92,14 +100,36 @@ async def _migrate(address: URL) -> None:
         await engine.dispose()
 
 
-def _sqlite(
-    address: URL, begin: str, *, size: int | None = None, read_only: bool = False, foreign_keys: bool = True
-) -> AsyncEngine:
-    pool: dict[str, Any] = {"poolclass": NullPool}
-    if size is not None:
-        pool = {"poolclass": AsyncAdaptedQueuePool, "pool_size": size, "max_overflow": 0}
-    engine = create_async_engine(address, **pool)
+def _sqlite_writer(address: URL) -> AsyncEngine:
+    thread = ThreadPoolExecutor(1, "writing")
+    engine = create_async_engine(
+        address.set(drivername=in_place.DRIVER), pool_size=1, max_overflow=0, begin="BEGIN IMMEDIATE", thread=thread
+    )
 
+    @event.listens_for(engine.sync_engine, "engine_disposed")
+    def end(_engine: Engine) -> None:
+        thread.shutdown()
+
+    return _configured(engine)
+
+
+def _sqlite_reader(address: URL) -> AsyncEngine:
+    engine = create_async_engine(address.set(drivername=in_place.DRIVER), pool_size=READERS, max_overflow=0)
+    return _configured(engine, read_only=True)
+
+
+def _in_threads(address: URL, begin: str, *, read_only: bool = False, foreign_keys: bool = True) -> AsyncEngine:
+    """Give every transaction a connection and a thread of its own."""
+    engine = create_async_engine(address, poolclass=NullPool)
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return _configured(engine, read_only=read_only, foreign_keys=foreign_keys)
+
+
+def _configured(engine: AsyncEngine, *, read_only: bool = False, foreign_keys: bool = True) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: DBAPIConnection, _record: object) -> None:
         # The driver's own BEGIN comes late, or for reads not at all: we begin every transaction ourselves.
@@ -114,9 +144,5 @@ def _sqlite(
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
 
     return engine

@@ -1,5 +1,8 @@
 import asyncio
+import contextlib
 import io
+import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -58,16 +61,78 @@ def test_a_migration_that_breaks_references_is_undone(tmp_path: Path, monkeypatc
 async def test_every_connection_is_durable_and_strict(database: Database) -> None:
     pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "query_only")
     found = {}
-    for name, session_of in (("writer", database.write), ("reader", database.read)):
+    for name, session_of in (("writer", database.write), ("reader", database.read), ("survey", database.survey)):
         async with session_of() as session:
             found[name] = [await session.scalar(text(f"PRAGMA {pragma}")) for pragma in pragmas]
-    assert found == {"writer": ["wal", 2, 1, 10_000, 0], "reader": ["wal", 2, 1, 10_000, 1]}
+    reader = ["wal", 2, 1, 10_000, 1]
+    assert found == {"writer": ["wal", 2, 1, 10_000, 0], "reader": reader, "survey": reader}
 
 
-async def test_a_reader_cannot_write(database: Database) -> None:
+@pytest.mark.parametrize("way", ["read", "survey"])
+async def test_a_reader_cannot_write(database: Database, way: str) -> None:
     with pytest.raises(OperationalError, match="readonly"):
-        async with database.read() as session:
+        async with getattr(database, way)() as session:
             await insert_new(session, Owner, id=1, created_at=NOW)
+
+
+async def test_others_go_on_during_a_survey(database: Database) -> None:
+    many = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000) SELECT count(*) FROM n"
+
+    async def survey() -> int | None:
+        async with database.survey() as session:
+            return await session.scalar(text(many))
+
+    task, reads = asyncio.ensure_future(survey()), 0
+    while not task.done():
+        async with database.read() as session:
+            await session.get(Owner, 1)
+        await asyncio.sleep(0)
+        reads += 1
+    assert await task == 200_000
+    assert reads > 1
+
+
+@pytest.fixture
+def other_program(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """It writes into the database of the tests, as a back-up may do, and takes its time."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "dreambot.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+
+
+async def test_reading_goes_on_while_another_program_holds_up_a_write(
+    database: Database, other_program: sqlite3.Connection
+) -> None:
+    task = asyncio.ensure_future(add_owner(database))
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+        async with database.read() as session:
+            assert await session.get(Owner, 1) is None
+    assert not task.done()
+
+    other_program.execute("COMMIT")
+    await task
+    async with database.read() as session:
+        assert await session.get(Owner, 1) is not None
+
+
+async def test_a_write_that_is_cancelled_while_it_waits_leaves_the_way_free(
+    database: Database, other_program: sqlite3.Connection
+) -> None:
+    task = asyncio.ensure_future(add_owner(database))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    other_program.execute("COMMIT")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    await add_owner(database)
+
+
+async def add_owner(database: Database) -> None:
+    async with database.write() as session:
+        session.add(Owner(id=1, created_at=NOW))
 
 
 async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:

@@ -61,9 +61,10 @@ async def plans(database: Database) -> AsyncIterator[list[str]]:
     finally:
         event.remove(engine, "before_cursor_execute", note)
     async with database.write() as session:
-        connection = await session.connection()
+        connection = (await session.connection()).sync_connection
+        assert connection is not None
         for statement, parameters in statements:
-            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             found += [str(row[-1]) for row in rows.all()]
 
 

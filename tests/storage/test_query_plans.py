@@ -105,15 +105,16 @@ async def tables_read(database: Database, work: Work) -> list[str]:
         asked.append((statement, values))
 
     async with database.write() as session:
-        connection = await session.connection()
-        event.listen(connection.sync_connection, "before_cursor_execute", listen)
+        connection = (await session.connection()).sync_connection
+        assert connection is not None
+        event.listen(connection, "before_cursor_execute", listen)
         await work(session)
         await session.flush()
-        event.remove(connection.sync_connection, "before_cursor_execute", listen)
+        event.remove(connection, "before_cursor_execute", listen)
         steps = []
         for statement, values in asked:
             if statement.split()[0] in {"SELECT", "UPDATE", "DELETE", "WITH"}:
-                plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
                 steps += [step for *_, step in plan.all()]
     assert asked
     return [step for step in steps if _reads_a_table(step.split())]

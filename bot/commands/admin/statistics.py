@@ -23,7 +23,7 @@ async def statistics(interaction: "discord.Interaction[Dreambot]", here: bool = 
     everywhere = operates(interaction) and not here
     await interaction.response.defer(ephemeral=True, thinking=True)
     services = interaction.client.services
-    async with services.database.read() as session:
+    async with services.database.survey() as session:
         days, together = await last_days(session, services.clock(), None if everywhere else interaction.guild_id)
     price = services.settings.gpu_price_per_hour if everywhere else 0
     card = await asyncio.to_thread(

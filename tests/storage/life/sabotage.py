@@ -71,7 +71,7 @@ SABOTAGES: dict[str, Sabotage] = {
     "the sweep spares orphans": Sabotage(leftovers.unreferenced, "key not in known and ", "False and "),
     "our failures cost": Sabotage(quotas.settle, "if gives_back(job, problem):", "if False:"),
     "jobs are not charged": Sabotage(jobs._add_job, "charge(session, job, at)", "pass"),
-    "transactions do not hold together": Sabotage(database._sqlite, "connection.exec_driver_sql(begin)", "pass"),
+    "transactions do not hold together": Sabotage(database._sqlite_writer, "BEGIN IMMEDIATE", "SELECT 1"),
 }
 
 QUICKLY_FOUND = (
