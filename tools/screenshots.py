@@ -192,6 +192,14 @@ class Visitor:
         self.page.wait_for_timeout(1000)
         self.settle()
 
+    def choose_in_form(self, option: str) -> None:
+        """Choose in the first menu of the form that is open."""
+        self.page.locator("#modal-root [role=combobox]").first.click()
+        self.page.locator("[role=option]").filter(has_text=option).last.click()
+
+    def submit(self) -> None:
+        self.page.locator("#modal-root button[type=submit]").click()
+
     def become(self, name: str) -> None:
         """Look with another person's eyes."""
         self.viewer = name

@@ -48,6 +48,26 @@ def card(visitor: Visitor) -> None:
     wait_for_pictures(visitor, before)
 
 
+def part(visitor: Visitor) -> None:
+    visitor.close_form()
+    visitor.press("Draw a part anew")
+
+
+def part_drawn(visitor: Visitor) -> None:
+    before = visitor.newest()
+    visitor.choose_in_form("The lower half")
+    visitor.submit()
+    wait_for_pictures(visitor, before)
+
+
+def around(visitor: Visitor) -> None:
+    before = visitor.newest()
+    visitor.press("More around it")
+    visitor.choose_in_form("16:9")
+    visitor.submit()
+    wait_for_pictures(visitor, before)
+
+
 def template(visitor: Visitor) -> None:
     visitor.close_form()
     before = visitor.newest()
@@ -96,7 +116,7 @@ def story_form(visitor: Visitor) -> None:
 
 def story(visitor: Visitor) -> None:
     before = visitor.newest()
-    visitor.page.locator("#modal-root button[type=submit]").click()
+    visitor.submit()
     wait_for_pictures(visitor, before)
     for _ in range(3):  # what is told of the last picture may turn the card back
         visitor.press("Next")
@@ -181,6 +201,9 @@ STOPS: Sequence[Stop] = (
         "edit", "Change a word", "The form begins with what was asked for; the same seed keeps the composition.", edit
     ),
     Stop("report", "Something is wrong", "Anybody can tell those who run the bot.", report),
+    Stop("part", "Change a part", "A region by its name, or what was painted on a copy of the picture.", part),
+    Stop("part-drawn", "The rest stays", "Everything outside of the part is pixel for pixel what it was.", part_drawn),
+    Stop("around", "More around it", "The picture goes on to the left and right; the subject stays as it is.", around),
     Stop(
         "template", "Four at once, each different", "Braces in a prompt take something else for each picture.", template
     ),
