@@ -65,6 +65,7 @@ async def wish_of(session: AsyncSession, draft_id: str, owner_id: int) -> Wish:
         quality=draft.quality,
         seed=draft.seed,
         options=draft.options,
+        model=draft.model,
     )
 
 

@@ -30,12 +30,11 @@ from storage.models import (
     people_shared_with,
     publish_model,
     share_model,
-    trainings_of,
     unshare_model,
 )
 from storage.schema import Model
 from storage.takedowns import takedown_of
-from storage.variants import choices
+from storage.variants import choices, training_in_use, versions
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -89,11 +88,12 @@ async def show_model(interaction: "Interaction", model_id: str, place: Place) ->
     async with services.database.read() as session:
         model = await find_model(session, model_id, interaction.user.id, interaction.guild_id)
         variants = await choices(session, model.id)
-        trainings = await trainings_of(session, model.id)
-        samples = await pictures_of(session, trainings[-1], model.variant) if trainings else []
+        training = await training_in_use(session, model)
+        samples = [] if training is None else await pictures_of(session, training, model.variant)
         shown = replace(
             await _shown(services, model),
             choices=variants,
+            versions=await versions(session, model.id),
             uses=await uses_of(session, model.id),
             people=len(await people_shared_with(session, model.id)),
             taken_down=None if (takedown := await takedown_of(session, model.id)) is None else takedown.words,

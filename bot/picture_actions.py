@@ -1,14 +1,15 @@
 """What the buttons under pictures do. Each press asks anew who presses, and reads from the rows what it is about."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
 from discord import ui
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.access import check_may_delete, own_model
-from bot.imagining import draw_again
+from bot.imagining import adapters_of, draw_again
 from bot.rendering import load
 from bot.replies import reply
 from bot.reworking import Work, begin, work_on
@@ -20,13 +21,15 @@ from bot.views.picture_buttons import CoverMenu, Verb
 from bot.views.report_form import ReportForm
 from bot.views.rework_forms import AroundForm, PartForm
 from bot.views.way_buttons import Way, render_ways
+from storage.contract import ImagineRequest
 from storage.deliveries import touch_card_elsewhere
 from storage.errors import NotYourJob, PicturesGone, PromptGone
 from storage.history import message_of
 from storage.jobs import find_job
-from storage.models import cover_key, model_of
-from storage.schema import Job
+from storage.models import cover_key
+from storage.schema import Job, Model
 from storage.sets import forget_card, members, pictures_of_set, set_of
+from storage.variants import drawn_with
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -82,12 +85,22 @@ async def _details(interaction: "Interaction", job_id: str) -> None:
         parent = None if job.parent_id is None else await message_of(session, job.parent_id)
         facts = picture_details.Facts(
             jobs=jobs,
-            models=[await model_of(session, each) for each in jobs],
+            models=await _drawn_by(session, jobs),
             images=await pictures_of_set(session, jobs),
             words=None if (together := await set_of(session, job_id)) is None else together.words,
             parent=parent,
         )
     await interaction.response.send_message(view=picture_details.render(facts), ephemeral=True)
+
+
+async def _drawn_by(session: AsyncSession, jobs: Sequence[Job]) -> list[picture_details.DrawnBy]:
+    """Return the models that jobs asked for, as they were then."""
+    asked = [adapter for job in jobs for adapter in adapters_of(ImagineRequest.model_validate(job.request))]
+    return [
+        picture_details.DrawnBy(model, await drawn_with(session, adapter))
+        for adapter in dict.fromkeys(asked)
+        if (model := await session.get(Model, adapter.model)) is not None
+    ]
 
 
 async def _cover(interaction: "Interaction", job_id: str) -> None:

@@ -16,12 +16,13 @@ from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton
 from bot.views.rendered import Rendered
 from bot.views.share_button import ShareButton
+from bot.views.train_again import TrainAgainButton
 from bot.views.variant_button import variant_row
 from storage.class_questions import is_open
+from storage.contract import Variant
 from storage.jobs import pictures_of
-from storage.models import trainings_of
 from storage.schema import DeliveryKind, Job, JobState, Model
-from storage.variants import choices
+from storage.variants import choices, training_in_use, version_of
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -32,7 +33,9 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
     async with services.database.read() as session:
         job = await session.get_one(Job, job_id)
         model = await session.get_one(Model, job.model_id)
-        images = await pictures_of(session, job.id, model.variant)
+        version = await version_of(session, job.id)
+        in_use = version == model.version
+        images = await pictures_of(session, job.id, model.variant if in_use else Variant.BEST)
         variants = await choices(session, model.id)
         asks = await is_open(session, job, services.clock())
     if job.state is JobState.SUCCEEDED:
@@ -41,8 +44,9 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
     with spoken(job.locale):
         if asks:
             return marked(training_card.render_question(job, model, class_row(job)), job.id, DeliveryKind.RESULT)
-        rows = [ui.ActionRow(*_buttons(job, model)), variant_row(model, variants)]
-        result = training_card.render_result(job, model, samples, [row for row in rows if row and row.children])
+        rows = [ui.ActionRow(*_buttons(job, model)), variant_row(model, variants) if in_use else None]
+        shown = [row for row in rows if row and row.children]
+        result = training_card.render_result(job, model, samples, shown, version=version or 1)
     return marked(result, job.id, DeliveryKind.RESULT)
 
 
@@ -50,8 +54,9 @@ async def show_result(interaction: "discord.Interaction[Dreambot]", model_id: st
     """Show a model's result anew where somebody has pressed a button of it."""
     await interaction.response.defer()
     async with interaction.client.services.database.read() as session:
-        *_, training = await trainings_of(session, model_id)
-    await show_result_of(interaction, training)
+        training = await training_in_use(session, await session.get_one(Model, model_id))
+    if training is not None:
+        await show_result_of(interaction, training)
 
 
 async def show_result_of(interaction: "discord.Interaction[Dreambot]", job_id: str) -> None:
@@ -67,3 +72,4 @@ def _buttons(job: Job, model: Model) -> Iterator[ui.Item[Any]]:
         yield DownloadButton(model.id)
         if job.guild_id is not None:
             yield ShareButton(model.id)
+        yield TrainAgainButton(model.id)

@@ -624,7 +624,8 @@ EXPLANATIONS: Mapping[type[UserError], N_ | Callable[[Any], str]] = {
         [str(NAME_PROBLEMS[error.problem]), _("Two to {most} characters, such as `rex`.").format(most=MAX_CHARS)]
     ),
     NameTaken: lambda error: _(
-        "You have a model called {name} already. Choose another name, or rename that one in `/models`."
+        "You have a model called {name} already. Choose another name, or rename that one in `/models`; with the class "
+        "that it has, `/train` makes another version of it."
     ).format(name=bold(error.name)),
     ModelNotFound: N_("There is no such model for you here. `/models` shows yours and those shared with this server."),
     ModelNotReady: lambda error: _(

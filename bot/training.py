@@ -1,7 +1,7 @@
 """From what a person typed after /train to a training to be: checked, and its photos taken in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import discord
@@ -21,7 +21,7 @@ from storage.jobs import NewPhoto, NewTraining, accept_training, active_jobs
 from storage.models import check_name_free, validate_name
 from storage.people import has_consent, record_consent
 from storage.quotas import check_quota
-from storage.schema import Job
+from storage.schema import Job, Model
 
 MAX_CLASS_CHARS = 40
 
@@ -46,6 +46,8 @@ class Wish:
     quality: Quality
     seed: int
     options: TrainingOptions
+    model: str = field(default_factory=lambda: uuid4().hex)
+    """The id of a new one, or of the model that learns once more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,8 @@ async def check_may_begin(session: AsyncSession, services: Services, asker: Aske
     Raises Blocked, Paused, NameTaken, TrainingActive, QuotaUsedUp.
     """
     await check_admitted(session, asker.id, asker.guild_id)
-    await check_name_free(session, asker.id, wish.name)
+    if await session.get(Model, wish.model) is None:
+        await check_name_free(session, asker.id, wish.name)
     for job in await active_jobs(session, asker.id):
         if job.kind is JobKind.TRAIN:
             raise TrainingActive(job.id)
@@ -130,7 +133,7 @@ def new_training(
 ) -> NewTraining:
     return NewTraining(
         job=job,
-        model=uuid4().hex,
+        model=wish.model,
         interaction_id=asker.interaction_id,
         owner_id=asker.id,
         guild_id=asker.guild_id,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import Adapter, Publication, Trained, TrainRequest, Variant
@@ -66,8 +66,8 @@ def take_up(model: Model, row: ModelVariant) -> None:
 
 async def publish(session: AsyncSession, model: Model, job: Job, trained: Trained) -> None:
     """Let the model draw with what the job has trained; the oldest of too many versions goes."""
-    newest = await session.scalar(select(func.max(ModelVariant.version)).where(ModelVariant.model_id == model.id))
-    rows = list(variants_of(model.id, 1 + max(model.version, newest or 0), job.id, trained))
+    number = next_version(await versions(session, model.id))
+    rows = list(variants_of(model.id, number, job.id, trained))
     session.add_all(rows)
     _learn_from(model, job)
     take_up(model, rows[0])
@@ -117,10 +117,21 @@ async def versions(session: AsyncSession, model_id: str) -> Sequence[Version]:
     ]
 
 
+def next_version(kept: Sequence[Version]) -> int:
+    """Return the number of the version after those that are kept, the newest first."""
+    return kept[0].number + 1 if kept else 1
+
+
 async def training_in_use(session: AsyncSession, model: Model) -> str | None:
     """Return the job that made the version that the model draws with."""
     row = await session.get(ModelVariant, (model.id, model.version, Variant.BEST))
     return None if row is None else row.job_id
+
+
+async def version_of(session: AsyncSession, job_id: str) -> int | None:
+    """Return the version that a training made; None when it made none, or that one is gone."""
+    query = select(ModelVariant.version).where(ModelVariant.job_id == job_id, ModelVariant.variant == Variant.BEST)
+    return (await session.scalars(query)).one_or_none()
 
 
 async def drawn_with(session: AsyncSession, adapter: Adapter) -> tuple[int, Variant] | None:

@@ -13,6 +13,7 @@ from bot.views.download import DownloadButton
 from bot.views.model_buttons import ModelButton, OpenMenu, PageButton, Place, ScopeMenu, SortMenu, UndoMenu
 from bot.views.model_offers import HeirMenu, OfferButton, PeopleMenu
 from bot.views.variant_button import VariantButton
+from bot.views.version_menu import VersionMenu
 from storage.gallery import Scope, Sort, search_models
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ CHOICE_CHARS = 100
 def register(bot: "Dreambot") -> None:
     bot.tree.add_command(models)
     bot.add_dynamic_items(PageButton, OpenMenu, ScopeMenu, SortMenu, UndoMenu, ModelButton)
-    bot.add_dynamic_items(DownloadButton, VariantButton, PeopleMenu, HeirMenu, OfferButton)
+    bot.add_dynamic_items(DownloadButton, VariantButton, VersionMenu, PeopleMenu, HeirMenu, OfferButton)
 
 
 async def search(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:

@@ -6,6 +6,7 @@ The way from here: `learn` below -> `bot.views.contact_sheet` -> `bot.drafts.acc
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import discord
@@ -32,9 +33,12 @@ from bot.views import contact_sheet
 from bot.views.class_buttons import ClassButton
 from bot.views.contact_sheet import Offer
 from bot.views.share_button import ShareButton
+from bot.views.train_again import TrainAgainButton
 from bot.views.train_form import KIND_LABELS, QUALITY_LABELS, TrainForm
 from storage.contract import MAX_CLASS_PROMPT_CHARS, MAX_SEED, Quality, SubjectKind, TrainingOptions
+from storage.models import find_to_train_again
 from storage.names import MAX_CHARS
+from storage.variants import next_version, versions
 
 if TYPE_CHECKING:
     from bot.app import Dreambot
@@ -46,7 +50,7 @@ Photo = discord.Attachment
 def register(bot: "Dreambot") -> None:
     bot.tree.add_command(train)
     bot.add_dynamic_items(contact_sheet.TrainButton, contact_sheet.SwapButton, contact_sheet.CancelButton)
-    bot.add_dynamic_items(ClassButton, ShareButton)
+    bot.add_dynamic_items(ClassButton, ShareButton, TrainAgainButton)
 
 
 @app_commands.command(description="Teach me what something looks like from 3 to 10 photos, and draw it anywhere")
@@ -121,14 +125,17 @@ async def train(
         options,
     )
     async with services.database.read() as session:
-        await check_may_begin(session, services, _asker(interaction), wish)
+        known = await find_to_train_again(session, interaction.user.id, wish.name, wish.class_noun, services.base)
+        if known is not None:
+            wish = replace(wish, model=known.id, name=known.name)
+        await check_may_begin(session, services, asker_of(interaction), wish)
         agreed = await agreed_already(session, services, interaction.user.id)
     slots = (photo1, photo2, photo3, photo4, photo5, photo6, photo7, photo8, photo9, photo10)
     photos = [photo for photo in slots if photo is not None]
     if photos:
         await learn(interaction, wish, photos)
     else:
-        draft = await keep_for_form(services, wish, _asker(interaction))
+        draft = await keep_for_form(services, wish, asker_of(interaction))
         await TrainForm(wish, draft, None if agreed else ConsentText.of(services.settings)).open(interaction)
 
 
@@ -146,24 +153,32 @@ async def learn(
     interaction.
     """
     services = interaction.client.services
-    swaps = interaction.message is not None  # the form was opened by a card, which is then shown anew
+    # The form was opened by a card that only this person sees: it is shown anew.
+    swaps = interaction.message is not None and interaction.message.flags.ephemeral
     await interaction.response.defer(thinking=not swaps, ephemeral=True)
     async with interaction.client.under_way.remembered(interaction):
-        training, taken = await take_in_photos(services, wish, _asker(interaction), photos)
+        training, taken = await take_in_photos(services, wish, asker_of(interaction), photos)
         await keep(services, training, agrees=agrees, in_place_of=in_place_of)
         async with services.database.read() as session:
             agreed = await agreed_already(session, services, interaction.user.id)
             estimated = await estimate(session, training)
+            version = next_version(await versions(session, training.model))
         asks = None if agreed else ConsentText.of(services.settings)
         price, currency = services.settings.gpu_price_per_hour, services.settings.currency
         offer = Offer(
-            training=training, taken=taken, estimate=estimated, asks=asks, price_per_hour=price, currency=currency
+            training=training,
+            version=version,
+            taken=taken,
+            estimate=estimated,
+            asks=asks,
+            price_per_hour=price,
+            currency=currency,
         )
         card = contact_sheet.render(offer)
         await interaction.edit_original_response(view=card.view, attachments=card.files)
 
 
-def _asker(interaction: Interaction) -> Asker:
+def asker_of(interaction: Interaction) -> Asker:
     assert interaction.channel_id is not None  # noqa: S101 -- commands are given in channels
     return Asker(
         id=interaction.user.id,

@@ -45,6 +45,8 @@ class Offer:
     estimate: Estimate
     asks: ConsentText | None
     """The words to agree to, for somebody who has not yet."""
+    version: int = 1
+    """What becomes of it: the first of a model, or a later one."""
     price_per_hour: float = 0
     """Of the GPU; 0 where the operator names none."""
     currency: str = ""
@@ -69,8 +71,14 @@ def render(offer: Offer) -> Rendered:
     if taken.copies:
         notes.append(copies_left_out(taken.copies))
     said = [f"- {advice(found)}" for found in taken.advice[:MOST_ADVICE]] or [_("The photos look good to me.")]
+    title = f"### {plain(training.name)} · {plain(training.class_noun)}"
+    if offer.version > 1:
+        again = _(
+            "This becomes version {version}. Until it is ready {name} draws as before, and you can go back to that."
+        )
+        title += f"\n{again.format(version=offer.version, name=bold(training.name))}"
     parts: list[ui.Item[Any]] = [
-        ui.TextDisplay(f"### {plain(training.name)} · {plain(training.class_noun)}"),
+        ui.TextDisplay(title),
         ui.MediaGallery(discord.MediaGalleryItem(file, description=alt)),
         ui.TextDisplay("\n".join(said)),
         ui.TextDisplay(estimated(offer.estimate, offer.price_per_hour, offer.currency)),

@@ -28,10 +28,13 @@ from bot.views.model_buttons import (
     Verb,
 )
 from bot.views.rendered import Rendered
+from bot.views.train_again import TrainAgainButton
 from bot.views.variant_button import variant_row
+from bot.views.version_menu import version_row
 from storage.contract import Variant
 from storage.gallery import Scope
 from storage.schema import Model, ModelStatus
+from storage.variants import Version
 
 PAGE_MODELS = 6
 """Three components and up to 400 characters a model: a page stays far below 40 and 4,000."""
@@ -46,6 +49,8 @@ class Shown:
     cover: discord.File | None = None
     choices: Sequence[Variant] = ()
     """The variants that it can draw with, where there is a choice."""
+    versions: Sequence[Version] = ()
+    """Its trainings that are kept, the newest first."""
     samples: Sequence[discord.File] = ()
     """What it drew at the end of its training."""
     uses: tuple[int, int] = (0, 0)
@@ -119,8 +124,10 @@ def render_model(shown: Shown, place: Place, guild_id: int | None, *, may_publis
         card.add_item(ui.MediaGallery(*items))
     for buttons in _buttons(shown, place, guild_id, may_publish=may_publish):
         card.add_item(ui.ActionRow(*buttons))
-    if model.owner_id == place.viewer and (row := variant_row(model, shown.choices, place)):
-        card.add_item(row)
+    if model.owner_id == place.viewer:
+        for row in (variant_row(model, shown.choices, place), version_row(model, shown.versions, place)):
+            if row is not None:
+                card.add_item(row)
     card.add_item(ui.ActionRow(PageButton(place, _("Back"))))
     return _rendered(card, pictures)
 
@@ -206,7 +213,7 @@ def _buttons(
     if own:
         first.append(ModelButton(model.id, Verb.RENAME, place))
         if ready:
-            first.append(DownloadButton(model.id))
+            first += [DownloadButton(model.id), TrainAgainButton(model.id)]
         first.append(ModelButton(model.id, Verb.DELETE, place))
     if first:
         yield first

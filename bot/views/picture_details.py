@@ -8,7 +8,7 @@ from discord import ui
 
 from bot.language import _, listed, ngettext
 from bot.text import cut, duration, plain, quote
-from storage.contract import ImagineRequest
+from storage.contract import ImagineRequest, Variant, reference_key
 from storage.history import Message
 from storage.schema import Image, Job, Model
 
@@ -17,11 +17,20 @@ MOST_PROMPTS = 8
 SEEDS_CHARS = 400
 
 
+@dataclass(frozen=True)
+class DrawnBy:
+    """A model, and which version and variant of it."""
+
+    model: Model
+    which: tuple[int, Variant] | None
+    """None when that version is gone."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     jobs: Sequence[Job]
-    models: Sequence[Model | None]
-    """One for each job."""
+    models: Sequence["DrawnBy"]
+    """Each once."""
     images: Sequence[Image]
     words: str | None
     """The template that the prompts were drawn from."""
@@ -53,6 +62,10 @@ def _lines(facts: Facts) -> Iterator[str]:
         yield _("**Seeds** {seeds}").format(seeds=seeds)
         sizes = dict.fromkeys(f"{image.width} × {image.height}" for image in facts.images)
         yield _("**Size** {sizes} pixels").format(sizes=listed(list(sizes)))
+    if (source := request.source) is not None and source.key == reference_key(first.id):
+        yield _("**Drawn from** a picture that was sent; {share} % of it may change").format(
+            share=round(100 * source.strength)
+        )
     usual, scale = _("as the base model is used to"), request.guidance_scale
     yield _("**Steps** {steps}").format(steps=request.steps or first.steps or usual)
     yield _("**Guidance** {scale}").format(scale=usual if scale is None else f"{scale:g}")
@@ -78,15 +91,18 @@ def _prompts(jobs: Sequence[Job]) -> Iterator[str]:
         yield ngettext("-# and {count} prompt more", "-# and {count} prompts more", more)
 
 
-def _drawn_by(models: Sequence[Model | None], base: str) -> str:
-    version = _("{name} (version {version}, {variant})")
-    names = [
-        version.format(name=plain(model.name), version=model.version, variant=model.variant)
-        for model in models
-        if model is not None
-    ]
+def _drawn_by(models: Sequence[DrawnBy], base: str) -> str:
+    names = [_named(each) for each in models]
     if not names:
         return _("the base model {base}").format(base=quote(base, 100))
     return _("{models}, on the base model {base}").format(
         models=listed(list(dict.fromkeys(names))[:5]), base=quote(base, 100)
     )
+
+
+def _named(drawn: DrawnBy) -> str:
+    name = plain(drawn.model.name)
+    if drawn.which is None:
+        return _("{name} (a version that is gone)").format(name=name)
+    version, variant = drawn.which
+    return _("{name} (version {version}, {variant})").format(name=name, version=version, variant=variant)

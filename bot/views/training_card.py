@@ -66,7 +66,12 @@ def render(
 
 
 def render_result(
-    job: Job, model: Model, samples: Sequence[discord.File], rows: Sequence[ui.ActionRow[Any]] = ()
+    job: Job,
+    model: Model,
+    samples: Sequence[discord.File],
+    rows: Sequence[ui.ActionRow[Any]] = (),
+    *,
+    version: int = 1,
 ) -> Rendered:
     """Tell the owner how their training ended; the only message of a training that mentions anybody."""
     whose = {"owner": job.owner_id, "name": bold(model.name)}
@@ -77,6 +82,8 @@ def render_result(
         lines = [_("<@{owner}>, I could not learn {name}.").format(**whose), why_failed(job.failure)]
         return Rendered(_layout(_container(job, "\n".join(lines))))
     lines = [_("<@{owner}>, {name} is ready.").format(**whose), verdict(model), variant_used(model.variant, model.name)]
+    if version > 1:
+        lines.append(_("This is version {version}. `/models` goes back to an earlier one.").format(version=version))
     card = _container(job, "\n".join(filter(None, lines)))
     if samples:
         alt = _("{name}, drawn by the new model").format(name=model.name)

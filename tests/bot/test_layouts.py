@@ -24,6 +24,7 @@ from bot.views.model_buttons import PageButton, Place
 from bot.views.model_gallery import PAGE_MODELS, Options, Shown
 from bot.views.model_offers import HeirMenu, PeopleMenu, render_offer
 from bot.views.picture_card import MAX_GALLERY, Around
+from bot.views.picture_details import DrawnBy
 from bot.views.picture_details import Facts as Details
 from bot.views.picture_details import render as render_details
 from bot.views.rename_form import RenameForm
@@ -38,6 +39,7 @@ from storage.history import Entry, Message
 from storage.names import MAX_CHARS, name_key, validate_name
 from storage.people import Defaults
 from storage.schema import DeliveryProblem, Image, Job, JobState, Model, ModelStatus
+from storage.variants import MOST_VERSIONS, Version
 from tests.bot.payloads import check_message, check_modal
 
 SNOWFLAKES = st.integers(1, 2**64 - 1)
@@ -165,7 +167,7 @@ def test_any_card_of_a_set(data: st.DataObject, rows: list[Job], known: list[Mod
 
     check_message(picture_card.render(rows[0], known[0], images, files, around=around).view)
 
-    models_of = [around.models.get(job.model_id or "") for job in rows]
+    models_of = [DrawnBy(each, (10**6, Variant.BEST)) for each in known]
     where = Message(guild_id=1, channel_id=2, message_id=3)
     check_message(render_details(Details(jobs=rows, models=models_of, images=images, words=words, parent=where)))
 
@@ -242,7 +244,11 @@ def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool
 
     choices = list(Variant)[: data.draw(st.integers(0, 3))]
     samples, uses = [file(f"sample-{n}") for n in range(9)], (10**9, 10**6)
-    shown = Shown(model, file("cover"), choices, samples, uses, people=25)
+    kept = [
+        Version(number=10**6 - n, score=0.5, steps=10_000, photos=10, made_at=model.created_at)
+        for n in range(data.draw(st.integers(0, MOST_VERSIONS)))
+    ]
+    shown = Shown(model, file("cover"), choices, kept, samples, uses, people=25)
     check_message(model_gallery.render_model(shown, place, guild, may_publish=data.draw(st.booleans())).view)
     check_message(render_offer(model, viewer))
     for menu in (PeopleMenu(model.id, [viewer]), HeirMenu(model.id)):

@@ -199,5 +199,6 @@ async def test_what_a_model_could_draw_with_is_its_first_version(tmp_path: Path)
             assert (version.number, version.score, version.steps, version.photos) == (1, 0.8, 300, 3)
             assert await choices(session, model_id) == has
             assert await training_in_use(session, model) == job_id
-        await use_variant(session, model, Variant.BEST)
-        assert model.adapter_key == "models/best"
+        luna = await session.get_one(Model, OTHER_MODEL)
+        await use_variant(session, luna, Variant.BEST)
+        assert luna.adapter_key == "models/best"
