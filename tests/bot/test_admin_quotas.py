@@ -51,7 +51,7 @@ async def test_the_most_generous_of_ones_roles_counts(world: World, operator: Me
     assert "2 of your 2 pictures" in await imagine(world, world.ada, 4)
     assert "in line" in await imagine(world, cleo, 4)
     await operator.slash(world.channel, "admin quotas", role=many, usual=True)
-    assert "You have had your 1 pictures" in await imagine(world, cleo, 1)
+    assert "You have had your 1 picture" in await imagine(world, cleo, 1)
 
 
 async def test_more_than_usual_is_for_operators(world: World, manager: MemberActor, operator: MemberActor) -> None:

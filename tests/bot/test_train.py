@@ -353,7 +353,7 @@ async def test_the_form_is_not_opened_for_a_bad_name(world: World) -> None:
 
 BAD_PHOTOS: Mapping[str, tuple[Sequence[bytes], str]] = {
     "too few": (GOOD[:2], "at least 3 different photos, and these are 2"),
-    "copies": ([GOOD[0], GOOD[1], GOOD[0]], "at least 3 different photos, and these are 3, 1 of them a copy"),
+    "copies": ([GOOD[0], GOOD[1], GOOD[0]], "at least 3 different photos, and of these 3 one is a copy of another"),
     "no picture": ([*GOOD, b"not a picture" * 9], "Photo 5 is not a picture"),
     "lies about its type": ([*GOOD, encoded(drawn_photo(9), "BMP")], "Photo 5 is not a picture"),
     "bomb": ([photos.bomb(), *GOOD], "Photo 1 has too many pixels. Shrink it below 50 megapixels"),
@@ -463,7 +463,7 @@ async def test_explains_a_taken_name_before_any_photo_is_fetched(world: World) -
     async with world.services.database.write() as session:
         model = await session.get_one(Model, job.model_id)
         (await session.get_one(Job, job.id)).state = JobState.SUCCEEDED
-        model.status = ModelStatus.READY
+        model.status, model.class_noun = ModelStatus.READY, "cat"  # of another class: it cannot be the same subject
     result = await train(world, GOOD, name="REX")
     assert "You have a model called **rex** already" in answer(result)
     assert result.ephemeral
