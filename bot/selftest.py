@@ -88,7 +88,8 @@ async def _tried(part: Part, attempt: Callable[[], Awaitable["str | Check"]]) ->
         return Check(part, Outcome.FAILS, f"{type(error).__name__}. {_hint(part)}")
     if isinstance(done, Check):
         return done
-    return Check(part, Outcome.WORKS, done or f"{number(1000 * (time.monotonic() - began))} ms")
+    took = _("{time} ms")
+    return Check(part, Outcome.WORKS, done or took.format(time=number(1000 * (time.monotonic() - began))))
 
 
 def _hint(part: Part) -> str:

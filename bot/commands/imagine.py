@@ -7,6 +7,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.imagining import Wish, imagine
+from bot.language import _
 from bot.looks import NO_LOOK, looks_for
 from bot.prompts import fold
 from bot.text import SHAPES, cut
@@ -39,7 +40,7 @@ async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str)
     """Offer the models that the person may use here and whose names hold what they typed."""
     async with interaction.client.services.database.read() as session:
         part, asker, guild = fold(typed.strip()), interaction.user.id, interaction.guild_id
-        found = await suggest_models(session, part, asker, guild, MAX_CHOICES)
+        found = await suggest_models(session, part, asker, guild, MAX_CHOICES, roles_of(interaction))
     if typed.strip():
         for model in found[:1]:
             interaction.client.services.expect(model)
@@ -63,7 +64,7 @@ async def choose_look(interaction: "discord.Interaction[Dreambot]", typed: str) 
 def _choice(model: Model, asker_id: int) -> Choice[str]:
     facts = [model.name, model.class_noun]
     if model.owner_id != asker_id:
-        facts.append(f"shared, of {model.created_at:%Y-%m-%d}")
+        facts.append(_("shared, of {day}").format(day=f"{model.created_at:%Y-%m-%d}"))
     return Choice(name=cut(" · ".join(facts), CHOICE_CHARS), value=model.id)
 
 
