@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.brought import NothingToChange, take_in
 from bot.cards import answer, post_card
 from bot.channel_rules import check_channel
+from bot.guest import is_guest
 from bot.language import locale_of_card
 from bot.limits import per_day, roles_of
 from bot.looks import NO_LOOK, Look, find_look, looks_for
@@ -25,7 +26,6 @@ from bot.room import check_room
 from bot.runs import drawn_words, story_words
 from storage.bases import Shape, picture_size, shape_near, shapes
 from storage.contract import (
-    MAX_COUNT,
     MAX_SEED,
     Adapter,
     ImagineRequest,
@@ -104,7 +104,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
         raise NothingToChange
     seed = any_seed() if wish.seed is None else wish.seed
     count = wish.count or (look.count if look is not None else None) or defaults.count
-    private = defaults.private if wish.private is None else wish.private
+    private = is_guest(interaction) or (defaults.private if wish.private is None else wish.private)
     pictures = story_words(wish.scenes, look, wish.kind) if wish.scenes else drawn_words(wish.prompt, look, seed, count)
     negative = defaults.negative_prompt if wish.negative_prompt is None else wish.negative_prompt
     shape = wish.shape or (defaults.shape if defaults.shape in shapes(services.base) else Shape.SQUARE)
@@ -222,8 +222,9 @@ def like(
     seed: int,
 ) -> NewImagining:
     """Return what a job asked for, in the presser's name."""
+    private = is_guest(interaction) or job.private
     return NewImagining(
-        **_asker(interaction, private=job.private),
+        **_asker(interaction, private=private),
         job=uuid4().hex,
         model=None if request.adapter is None else models[request.adapter.model],
         subjects=tuple(NewSubject(models[one.adapter.model], one.prompt) for one in request.subjects),
@@ -238,9 +239,9 @@ def like(
         width=request.width,
         height=request.height,
         base=request.base,
-        private=job.private,
+        private=private,
         spoiler=job.spoiler,
-        webhook_token=interaction.token if job.private else None,
+        webhook_token=interaction.token if private else None,
         parent=job.id,
         look=job.look,
         lossless=request.lossless,

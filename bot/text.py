@@ -14,6 +14,7 @@ from bot.datasets import NoSubject, NothingToKeep
 from bot.decode import MAX_PIXELS, MIN_SIDE, Problem
 from bot.drafts import DraftGone, FormGone
 from bot.estimates import Estimate
+from bot.guest import OnlyAGuest
 from bot.intake import PhotosRefused, TooFewPhotos, TooManyPhotos
 from bot.language import N_, Number, Plural, _, either, listed, ngettext, number
 from bot.looks import MayNotKeepLooks, NoPlaceForPrompt
@@ -278,6 +279,9 @@ LEFT_OUT = Plural(
 )
 TAKEN_DOWN = N_("Those who run this bot took it down, so nobody can draw with it for now. You can delete it. They say:")
 WHO_MAY_DRAW = N_("Who may draw with {name}, in any server and in direct messages? Choose nobody to end it.")
+WHOSE_ROLE_MAY = N_("And in this server, whoever has one of these roles:")
+SHARED_WITH_ROLES = N_("Whoever has {roles} may draw with {name} here: `/models` shows it to them, under what is shared.")
+SHARED_WITH_NO_ROLE = N_("Nobody here may draw with {name} by a role any more.")
 SHARED_WITH_PEOPLE = N_("{people} may draw with {name} from now on: `/models` shows it to them.")
 SHARED_WITH_NOBODY = N_("Nobody may draw with {name} by name any more.")
 WHO_GETS_IT = N_("Who shall have {name}? They are asked here, and nothing happens before they say yes.")
@@ -689,6 +693,10 @@ EXPLANATIONS: Mapping[type[UserError], N_ | Callable[[Any], str]] = {
         "This server has {limit} looks of its own, and that is as many as fit. Remove one in `/styles` first."
     ).format(limit=error.limit),
     MaskUnclear: lambda error: str(MASK_PROBLEMS[error.problem]),
+    OnlyAGuest: N_(
+        "I am only a guest here, and cannot show how a training goes on. Send me `/train` in a direct message, or in a "
+        "server that has added me."
+    ),
     NothingToChange: N_(
         "`change` says how much of a `reference` may change, and there is none: send a picture along, or leave it out."
     ),

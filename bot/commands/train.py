@@ -17,6 +17,7 @@ from bot.channel_rules import check_channel
 from bot.consent import ConsentText
 from bot.drafts import keep, keep_for_form
 from bot.estimates import estimate
+from bot.guest import check_at_home
 from bot.language import locale_of_card
 from bot.limits import roles_of
 from bot.train_options import check_options
@@ -101,6 +102,7 @@ async def train(
     resolution: Range[int, 16, 1024] | None = None,
     seed: Range[int, 0, MAX_SEED] | None = None,
 ) -> None:
+    check_at_home(interaction)
     await check_channel(interaction)
     services = interaction.client.services
     options = check_options(

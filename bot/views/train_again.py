@@ -11,6 +11,7 @@ from bot.access import own_model
 from bot.channel_rules import check_channel
 from bot.consent import ConsentText
 from bot.drafts import keep_for_form
+from bot.guest import check_at_home
 from bot.language import _
 from bot.replies import pressed
 from bot.training import Wish, agreed_already, check_may_begin
@@ -40,6 +41,7 @@ class TrainAgainButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<mode
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         from bot.commands.train import asker_of  # here, because that command registers this button
 
+        check_at_home(interaction)
         await check_channel(interaction)
         services, asker = interaction.client.services, asker_of(interaction)
         async with services.database.write() as session:

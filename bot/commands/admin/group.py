@@ -10,6 +10,7 @@ AnyCommand: TypeAlias = app_commands.Command[Any, Any, Any]
 admin = app_commands.Group(
     name="admin",
     description="Look after the bot",
-    guild_only=True,
+    allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False),
+    allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
     default_permissions=discord.Permissions(manage_guild=True),
 )
