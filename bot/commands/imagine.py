@@ -40,7 +40,7 @@ async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str)
     """Offer the models that the person may use here and whose names hold what they typed."""
     async with interaction.client.services.database.read() as session:
         part, asker, guild = fold(typed.strip()), interaction.user.id, interaction.guild_id
-        found = await suggest_models(session, part, asker, guild, MAX_CHOICES, roles_of(interaction))
+        found = await suggest_models(session, part, asker, guild, MAX_CHOICES)
     if typed.strip():
         for model in found[:1]:
             interaction.client.services.expect(model)
