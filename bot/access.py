@@ -5,8 +5,9 @@ from typing import Any
 import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.limits import roles_of
 from storage.errors import ModelNotFound, UserError
-from storage.models import find_own_model
+from storage.models import find_model, find_own_model
 from storage.schema import Job, Model
 
 
@@ -64,6 +65,11 @@ def check_manages(interaction: discord.Interaction[Any]) -> None:
     manages = interaction.guild_id is not None and interaction.permissions.manage_guild
     if not manages and not operates(interaction):
         raise NotAManager
+
+
+async def seen_model(session: AsyncSession, model_id: str, interaction: discord.Interaction[Any]) -> Model:
+    """Return a model of the presser's own, or one that they may use here. Raises `ModelNotFound`."""
+    return await find_model(session, model_id, interaction.user.id, interaction.guild_id, roles_of(interaction))
 
 
 async def own_model(session: AsyncSession, model_id: str, presser_id: int) -> Model:

@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.brought import NothingToChange, take_in
+from bot.access import seen_model
 from bot.cards import answer, post_card
 from bot.channel_rules import check_channel
 from bot.guest import is_guest
@@ -38,7 +39,7 @@ from storage.contract import (
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
 from storage.jobs import NewImagining, NewSubject, accept_imagining, find_job
-from storage.models import check_up, find_model, own_models, usable_models
+from storage.models import check_up, own_models, usable_models
 from storage.people import Defaults, defaults_of
 from storage.schema import Job, Model, ModelStatus, SetKind
 from storage.sets import accept_set, members, set_of
@@ -99,7 +100,7 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     async with services.database.read() as session:
         defaults = await defaults_of(session, interaction.user.id)
         look = await _look(session, services.base, wish, defaults, interaction.guild_id)
-        models = await _models(session, wish.model, interaction.user.id, interaction.guild_id)
+        models = await _models(session, wish.model, interaction)
     if wish.change is not None and wish.reference is None:
         raise NothingToChange
     seed = any_seed() if wish.seed is None else wish.seed
@@ -207,7 +208,7 @@ async def models_for(
     Raises `ModelNotFound`, `ModelNotReady`.
     """
     return {
-        adapter.model: _ready(await find_model(session, adapter.model, interaction.user.id, interaction.guild_id))
+        adapter.model: _ready(await seen_model(session, adapter.model, interaction))
         for request in requests
         for adapter in adapters_of(request)
     }
@@ -255,24 +256,25 @@ def adapters_of(request: ImagineRequest) -> list[Adapter]:
     return [*alone, *(subject.adapter for subject in request.subjects)]
 
 
-async def pick_model(session: AsyncSession, wanted: str, asker_id: int, guild_id: int | None) -> Model:
+async def pick_model(session: AsyncSession, wanted: str, interaction: discord.Interaction[Any]) -> Model:
     """Return a model that can draw, by its id or name. Raises `ModelNotFound`, `ModelNotReady`, `AmbiguousName`."""
-    return _ready(_choose(wanted, await _models(session, wanted, asker_id, guild_id), asker_id))
+    return _ready(_choose(wanted, await _models(session, wanted, interaction), interaction.user.id))
 
 
-async def _models(session: AsyncSession, chosen: str | None, asker_id: int, guild_id: int | None) -> Sequence[Model]:
+async def _models(session: AsyncSession, chosen: str | None, interaction: discord.Interaction[Any]) -> Sequence[Model]:
     """Return what a prompt may mean, with a public model that was chosen by its id."""
-    models = await nameable_models(session, asker_id, guild_id)
+    models = await nameable_models(session, interaction)
     if chosen is None or not MODEL_ID.fullmatch(chosen) or any(chosen == model.id for model in models):
         return models
-    return [*models, await find_model(session, chosen, asker_id, guild_id)]
+    return [*models, await seen_model(session, chosen, interaction)]
 
 
-async def nameable_models(session: AsyncSession, asker_id: int, guild_id: int | None) -> Sequence[Model]:
+async def nameable_models(session: AsyncSession, interaction: discord.Interaction[Any]) -> Sequence[Model]:
     """Return what a prompt may mean: the models that can draw for this person here, and their own that cannot yet."""
+    asker_id = interaction.user.id
     own = await own_models(session, asker_id, 0, UNREADY_LOOKED_AT)
     unready = [model for model in own if model.status is not ModelStatus.READY]
-    return [*await usable_models(session, asker_id, guild_id), *unready]
+    return [*await usable_models(session, asker_id, interaction.guild_id, roles_of(interaction)), *unready]
 
 
 async def _look(session: AsyncSession, base: str, wish: Wish, defaults: Defaults, guild_id: int | None) -> Look | None:
@@ -367,6 +369,7 @@ def _asker(
         "owner_id": interaction.user.id,
         "guild_id": interaction.guild_id,
         "channel_id": interaction.channel_id,
+        "roles": roles_of(interaction),
         "locale": locale_of_card(interaction, private=private),
     }
 

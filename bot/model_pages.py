@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot.access import own_model
+from bot.access import own_model, seen_model
 from bot.erasure import erase_model
 from bot.language import locale_of_card, spoken
+from bot.limits import roles_of
 from bot.rendering import load
 from bot.services import Services
-from bot.text import WHO_GETS_IT, WHO_MAY_DRAW, bold
+from bot.text import WHO_GETS_IT, WHO_MAY_DRAW, WHOSE_ROLE_MAY, bold
 from bot.uploads import FILE_BYTES
 from bot.views import model_gallery
 from bot.views.model_buttons import Place, Verb
 from bot.views.model_gallery import PAGE_MODELS, Options, Shown
-from bot.views.model_offers import HeirMenu, PeopleMenu
+from bot.views.model_offers import HeirMenu, PeopleMenu, RoleMenu
 from bot.views.rename_form import RenameForm
 from bot.views.rendered import Rendered
 from storage.bin import bin_model, binned_models, take_back
 from storage.gallery import Scope, count_models, page_of_models, uses_of
 from storage.jobs import pictures_of
 from storage.models import (
-    find_model,
     people_shared_with,
     publish_model,
+    roles_shared_with,
     share_model,
     unshare_model,
 )
@@ -49,7 +50,7 @@ SAMPLES = 5
 async def show_gallery(interaction: "Interaction", place: Place) -> None:
     """Fill the reply, which must be deferred, with a page of the gallery."""
     services = interaction.client.services
-    shown, total, place = await _page(services, place, interaction.guild_id)
+    shown, total, place = await _page(interaction, place)
     scopes = [Scope.MINE, Scope.GIVEN]
     if interaction.guild_id is not None:
         scopes.insert(1, Scope.SERVER)
@@ -78,7 +79,7 @@ async def open_model(interaction: "Interaction", model_id: str, place: Place) ->
     """Show a model that the presser may see. Raises `ModelNotFound`."""
     services = interaction.client.services
     async with services.database.read() as session:
-        await find_model(session, model_id, interaction.user.id, interaction.guild_id)
+        await seen_model(session, model_id, interaction)
     await show_model(interaction, model_id, await _begin(interaction, place))
 
 
@@ -86,7 +87,7 @@ async def show_model(interaction: "Interaction", model_id: str, place: Place) ->
     """Fill the reply, which must be deferred, with a model that the presser may see. Raises `ModelNotFound`."""
     services = interaction.client.services
     async with services.database.read() as session:
-        model = await find_model(session, model_id, interaction.user.id, interaction.guild_id)
+        model = await seen_model(session, model_id, interaction)
         variants = await choices(session, model.id)
         training = await training_in_use(session, model)
         samples = [] if training is None else await pictures_of(session, training, model.variant)
@@ -96,6 +97,7 @@ async def show_model(interaction: "Interaction", model_id: str, place: Place) ->
             versions=await versions(session, model.id),
             uses=await uses_of(session, model.id),
             people=len(await people_shared_with(session, model.id)),
+            roles=len(await roles_shared_with(session, model.id, interaction.guild_id)),
             taken_down=None if (takedown := await takedown_of(session, model.id)) is None else takedown.words,
         )
     keys = [image.key for image in samples if image.key != model.cover_key][:SAMPLES]
@@ -165,8 +167,12 @@ async def _share_with_people(interaction: "Interaction", model_id: str, _place: 
     async with interaction.client.services.database.write() as session:
         model = await own_model(session, model_id, interaction.user.id)
         people = await people_shared_with(session, model.id)
-    words = WHO_MAY_DRAW.format(name=bold(model.name))
-    await interaction.response.send_message(view=_asking(words, PeopleMenu(model.id, people)), ephemeral=True)
+        roles = await roles_shared_with(session, model.id, interaction.guild_id)
+    view = _asking(WHO_MAY_DRAW.format(name=bold(model.name)), PeopleMenu(model.id, people))
+    if interaction.guild_id is not None:
+        view.add_item(discord.ui.TextDisplay(str(WHOSE_ROLE_MAY)))
+        view.add_item(discord.ui.ActionRow(RoleMenu(model.id, roles)))
+    await interaction.response.send_message(view=view, ephemeral=True)
 
 
 async def _give(interaction: "Interaction", model_id: str, _place: Place) -> None:
@@ -230,13 +236,14 @@ async def _fill(interaction: "Interaction", page: Rendered) -> None:
     await interaction.edit_original_response(view=page.view, attachments=page.files)
 
 
-async def _page(services: Services, place: Place, guild_id: int | None) -> tuple[list[Shown], int, Place]:
+async def _page(interaction: "Interaction", place: Place) -> tuple[list[Shown], int, Place]:
     """Load a page, or the last one when there are not so many any more."""
+    services, guild_id, roles = interaction.client.services, interaction.guild_id, roles_of(interaction)
     async with services.database.read() as session:
-        total = await count_models(session, place.scope, place.viewer, guild_id)
+        total = await count_models(session, place.scope, place.viewer, guild_id, roles)
         place = replace(place, page=min(place.page, model_gallery.page_count(total) - 1))
         models = await page_of_models(
-            session, place.scope, place.sort, place.viewer, guild_id, place.page * PAGE_MODELS, PAGE_MODELS
+            session, place.scope, place.sort, place.viewer, guild_id, place.page * PAGE_MODELS, PAGE_MODELS, roles
         )
     return [await _shown(services, model) for model in models], total, place
 

@@ -109,7 +109,7 @@ async def begin(interaction: "Interaction", job_id: str, position: int) -> Begun
     new = replace(like(interaction, job, request, models, seed=any_seed()), source=None, count=1, parent=job_id)
     begun = Begun(images[position], job, look, list(models.values()), new)
     if request.source is not None and request.source.tool is Tool.OUTPAINT:  # it was drawn from the place alone
-        whole = await _reworded(services, begun, begun.words)
+        whole = await _reworded(interaction, begun, begun.words)
         negative = new.negative_prompt.removesuffix(begun.nouns).removesuffix(", ")
         return replace(begun, new=replace(whole, negative_prompt=negative))
     return begun
@@ -135,7 +135,7 @@ async def draw_part(
     Raises `MaskUnclear`, `PictureRefused`, and what `imagining.imagine` raises for the words.
     """
     services = interaction.client.services
-    new = begun.new if tidy(words) == begun.words else await _reworded(services, begun, words)
+    new = begun.new if tidy(words) == begun.words else await _reworded(interaction, begun, words)
     await open_reply(interaction, private=new.private)
     try:
         mask = await _mask(services, begun, region, painted)
@@ -177,7 +177,7 @@ def shapes_around(image: Image) -> list[Shape]:
     return [shape for shape, (width, height) in sizes.items() if width * height > own * NOTICED]
 
 
-async def _reworded(services: Services, begun: Begun, words: str) -> NewImagining:
+async def _reworded(interaction: "Interaction", begun: Begun, words: str) -> NewImagining:
     """Put other words in the place of those that a picture was drawn from.
 
     It goes on showing its own models, whatever is named; only a picture of none can get one, or two.
@@ -186,8 +186,8 @@ async def _reworded(services: Services, begun: Begun, words: str) -> NewImaginin
     run = drawn_words(words, begun.look, new.seed, 1).runs[0]
     models = begun.models
     if not models:
-        async with services.database.read() as session:
-            models = await nameable_models(session, new.owner_id, new.guild_id)
+        async with interaction.client.services.database.read() as session:
+            models = await nameable_models(session, interaction)
     unnamed = new.model is not None and not any(find_names(tidy(begun.words), {fold(new.model.name)}))
     reading = read_for(run.words, new.model.id if new.model is not None and unnamed else None, models, new.owner_id)
     new = replace(new, prompt=reading.words, prompt_shown=run.shown)

@@ -241,7 +241,9 @@ NO_MODELS = {
         )
     ),
     Scope.SERVER: N_("There are none yet. Open one of yours with `/models`, and press Share."),
-    Scope.GIVEN: N_("There are none yet. Who has a model opens it with `/models`, and presses Share with people."),
+    Scope.GIVEN: N_(
+        "There are none yet. Who has a model opens it with `/models`, and presses Share with people or roles."
+    ),
     Scope.PUBLIC: N_("There are none yet. Open one of yours with `/models`, and press Share with everybody."),
 }
 WHAT_GOES = N_(
@@ -280,7 +282,9 @@ LEFT_OUT = Plural(
 TAKEN_DOWN = N_("Those who run this bot took it down, so nobody can draw with it for now. You can delete it. They say:")
 WHO_MAY_DRAW = N_("Who may draw with {name}, in any server and in direct messages? Choose nobody to end it.")
 WHOSE_ROLE_MAY = N_("And in this server, whoever has one of these roles:")
-SHARED_WITH_ROLES = N_("Whoever has {roles} may draw with {name} here: `/models` shows it to them, under what is shared.")
+SHARED_WITH_ROLES = N_(
+    "Whoever has {roles} may draw with {name} here: `/models` shows it to them, under what is shared."
+)
 SHARED_WITH_NO_ROLE = N_("Nobody here may draw with {name} by a role any more.")
 SHARED_WITH_PEOPLE = N_("{people} may draw with {name} from now on: `/models` shows it to them.")
 SHARED_WITH_NOBODY = N_("Nobody may draw with {name} by name any more.")

@@ -1,6 +1,6 @@
 """Models by the page: whose they are, in which order, and found by a part of their name."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, distinct, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
-from storage.models import draws_with
+from storage.models import draws_with, given_to
 from storage.names import name_key
-from storage.schema import Job, Model, ModelStatus, Share
+from storage.schema import Job, Model, ModelStatus
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 """Before anything was public: a bound by which the index finds what is."""
@@ -22,7 +22,7 @@ class Scope(StrEnum):
     SERVER = "server"
     """Shared with the server where one looks."""
     GIVEN = "given"
-    """Shared with this very person."""
+    """Shared with this very person, or with a role that they have."""
     PUBLIC = "public"
 
 
@@ -32,23 +32,32 @@ class Sort(StrEnum):
     SCORE = "best"
 
 
-async def count_models(session: AsyncSession, scope: Scope, viewer_id: int, guild_id: int | None) -> int:
-    query = select(func.count()).select_from(Model).where(_within(scope, viewer_id, guild_id))
+async def count_models(
+    session: AsyncSession, scope: Scope, viewer_id: int, guild_id: int | None, roles: Collection[int] = ()
+) -> int:
+    query = select(func.count()).select_from(Model).where(_within(scope, viewer_id, guild_id, roles))
     return await session.scalar(query) or 0
 
 
 async def page_of_models(
-    session: AsyncSession, scope: Scope, sort: Sort, viewer_id: int, guild_id: int | None, offset: int, limit: int
+    session: AsyncSession,
+    scope: Scope,
+    sort: Sort,
+    viewer_id: int,
+    guild_id: int | None,
+    offset: int,
+    limit: int,
+    roles: Collection[int] = (),
 ) -> Sequence[Model]:
-    query = select(Model).where(_within(scope, viewer_id, guild_id)).order_by(*_order(sort), Model.id)
+    query = select(Model).where(_within(scope, viewer_id, guild_id, roles)).order_by(*_order(sort), Model.id)
     return (await session.scalars(query.offset(offset).limit(limit))).all()
 
 
 async def search_models(
-    session: AsyncSession, typed: str, viewer_id: int, guild_id: int | None, limit: int
+    session: AsyncSession, typed: str, viewer_id: int, guild_id: int | None, limit: int, roles: Collection[int] = ()
 ) -> Sequence[Model]:
     """Return the models that the viewer can open here whose names hold what was typed: their own first."""
-    scopes = or_(*(_within(scope, viewer_id, guild_id) for scope in Scope))
+    scopes = or_(*(_within(scope, viewer_id, guild_id, roles) for scope in Scope))
     found = Model.name_key.contains(name_key(typed.strip()), autoescape=True)
     query = select(Model).where(scopes, found).order_by(Model.owner_id != viewer_id, Model.name_key, Model.id)
     return (await session.scalars(query.limit(limit))).all()
@@ -61,7 +70,7 @@ async def uses_of(session: AsyncSession, model_id: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def _within(scope: Scope, viewer_id: int, guild_id: int | None) -> ColumnElement[bool]:
+def _within(scope: Scope, viewer_id: int, guild_id: int | None, roles: Collection[int]) -> ColumnElement[bool]:
     there, ready = Model.deleted_at.is_(None), Model.status == ModelStatus.READY
     match scope:
         case Scope.MINE:
@@ -71,7 +80,7 @@ def _within(scope: Scope, viewer_id: int, guild_id: int | None) -> ColumnElement
         case Scope.SERVER:
             return and_(Model.shared_guild_id == guild_id, ready, there)
         case Scope.GIVEN:
-            return and_(Model.id.in_(select(Share.model_id).where(Share.person_id == viewer_id)), ready, there)
+            return given_to(viewer_id, roles)
         case Scope.PUBLIC:
             return and_(Model.public_at > LONG_AGO, ready, there)
 

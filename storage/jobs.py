@@ -152,6 +152,8 @@ class NewImagining:
     """The picture to work on."""
     scored: bool = False
     """Each picture is held against its subject's photos."""
+    roles: frozenset[int] = frozenset()
+    """Those that the asker has where they ask."""
     locale: str | None = None
     """The language of its messages."""
 
@@ -402,7 +404,7 @@ def _train_request(new: NewTraining, model: Model) -> TrainRequest:
 
 async def _adapter(session: AsyncSession, new: NewImagining, model_id: str) -> Adapter:
     """Return the files as they are now: the model may have changed, gone or been unshared since it was chosen."""
-    model = await find_model(session, model_id, new.owner_id, new.guild_id)
+    model = await find_model(session, model_id, new.owner_id, new.guild_id, new.roles)
     check_up(model)
     if model.status is not ModelStatus.READY or model.adapter_key is None or model.adapter_digest is None:
         raise ModelNotReady(model.name)

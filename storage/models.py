@@ -15,7 +15,7 @@ from storage.leftovers import brought_with, strike_prompt
 from storage.names import name_key, validate_name
 from storage.outcomes import stop_job
 from storage.people import ensure_owner
-from storage.schema import ACTIVE, Image, Job, Model, ModelStatus, Photo, SecondSubject, Share
+from storage.schema import ACTIVE, Image, Job, Model, ModelStatus, Photo, RoleShare, SecondSubject, Share
 from storage.variants import delete_variants
 
 __all__ = [
@@ -27,14 +27,17 @@ __all__ = [
     "find_model",
     "find_own_model",
     "find_to_train_again",
+    "given_to",
     "model_of",
     "own_models",
     "people_shared_with",
     "publish_model",
     "rename_model",
+    "roles_shared_with",
     "second_model_of",
     "share_model",
     "share_with_people",
+    "share_with_roles",
     "suggest_models",
     "trainings_of",
     "transfer_model",
@@ -59,10 +62,11 @@ def _shared_with(guild_id: int | None) -> ColumnElement[bool]:
     return and_(Model.shared_guild_id == guild_id, Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
 
 
-def _given_to(person_id: int) -> ColumnElement[bool]:
-    """What others share with this very person."""
-    given = Model.id.in_(select(Share.model_id).where(Share.person_id == person_id))
-    return and_(given, Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
+def given_to(person_id: int, roles: Collection[int]) -> ColumnElement[bool]:
+    """What others share with this very person, or with a role that they have here."""
+    by_name = Model.id.in_(select(Share.model_id).where(Share.person_id == person_id))
+    by_role = Model.id.in_(select(RoleShare.model_id).where(RoleShare.role_id.in_(roles))) if roles else false()
+    return and_(or_(by_name, by_role), Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
 
 
 def _public() -> ColumnElement[bool]:
@@ -70,26 +74,29 @@ def _public() -> ColumnElement[bool]:
 
 
 async def suggest_models(
-    session: AsyncSession, part: str, asker_id: int, guild_id: int | None, limit: int
+    session: AsyncSession, part: str, asker_id: int, guild_id: int | None, limit: int, roles: Collection[int] = ()
 ) -> Sequence[Model]:
     """Return some of those whose names, folded as `part` is, hold it: those that begin with it, then the asker's own.
 
     People wait for this letter by letter, and a server may share thousands.
     """
-    usable = or_(and_(_own(asker_id), Model.status == ModelStatus.READY), _shared_with(guild_id), _given_to(asker_id))
+    mine = and_(_own(asker_id), Model.status == ModelStatus.READY)
+    usable = or_(mine, _shared_with(guild_id), given_to(asker_id, roles))
     query = select(Model).where(usable, Model.name_key.contains(part, autoescape=True))
     begins = Model.name_key.startswith(part, autoescape=True)
     order = (begins.desc(), Model.owner_id != asker_id, Model.name_key, Model.id)
     return (await session.scalars(query.order_by(*order).limit(limit))).all()
 
 
-async def usable_models(session: AsyncSession, asker_id: int, guild_id: int | None) -> Sequence[Model]:
+async def usable_models(
+    session: AsyncSession, asker_id: int, guild_id: int | None, roles: Collection[int] = ()
+) -> Sequence[Model]:
     """Return the models that a prompt of this person may name here: their own first, then those shared, by name.
 
     Public ones are too many for that; they are drawn with where they are chosen.
     """
     mine = and_(_own(asker_id), Model.status == ModelStatus.READY)
-    query = select(Model).where(or_(mine, _shared_with(guild_id), _given_to(asker_id)))
+    query = select(Model).where(or_(mine, _shared_with(guild_id), given_to(asker_id, roles)))
     return (await session.scalars(query.order_by(Model.owner_id != asker_id, Model.name_key, Model.id))).all()
 
 
@@ -99,9 +106,11 @@ async def own_models(session: AsyncSession, owner_id: int, offset: int, limit: i
     return (await session.scalars(query.offset(offset).limit(limit))).all()
 
 
-async def find_model(session: AsyncSession, model_id: str, asker_id: int, guild_id: int | None) -> Model:
+async def find_model(
+    session: AsyncSession, model_id: str, asker_id: int, guild_id: int | None, roles: Collection[int] = ()
+) -> Model:
     """Return a model of the asker's own, in any status, or one that they may use here. Raises `ModelNotFound`."""
-    mine_or_open = or_(_own(asker_id), _shared_with(guild_id), _given_to(asker_id), _public())
+    mine_or_open = or_(_own(asker_id), _shared_with(guild_id), given_to(asker_id, roles), _public())
     query = select(Model).where(Model.id == model_id, mine_or_open)
     model = (await session.scalars(query)).one_or_none()
     if model is None:
@@ -205,6 +214,27 @@ async def people_shared_with(session: AsyncSession, model_id: str) -> Sequence[i
     return (await session.scalars(query)).all()
 
 
+async def share_with_roles(
+    session: AsyncSession, model_id: str, owner_id: int, guild_id: int, roles: Collection[int]
+) -> Model:
+    """Let whoever has one of these roles draw with the model in their server, and nobody else there by a role.
+
+    Raises `ModelNotFound`, `ModelNotReady`.
+    """
+    model = await find_own_model(session, model_id, owner_id)
+    if model.status is not ModelStatus.READY:
+        raise ModelNotReady(model.name)
+    await session.execute(delete(RoleShare).where(RoleShare.model_id == model.id, RoleShare.guild_id == guild_id))
+    session.add_all(RoleShare(model_id=model.id, role_id=role, guild_id=guild_id) for role in sorted({*roles}))
+    return model
+
+
+async def roles_shared_with(session: AsyncSession, model_id: str, guild_id: int | None) -> Sequence[int]:
+    """Return the roles of a server that may draw with the model."""
+    query = select(RoleShare.role_id).where(RoleShare.model_id == model_id, RoleShare.guild_id == guild_id)
+    return (await session.scalars(query.order_by(RoleShare.role_id))).all()
+
+
 async def publish_model(session: AsyncSession, model_id: str, owner_id: int, at: datetime | None) -> Model:
     """Let anybody draw with the model from now on; `None` ends that. Raises `ModelNotFound`, `ModelNotReady`."""
     model = await find_own_model(session, model_id, owner_id)
@@ -224,7 +254,7 @@ async def transfer_model(session: AsyncSession, model_id: str, owner_id: int, he
         raise ModelNotReady(model.name)
     await ensure_owner(session, heir_id, at)
     await free_name(session, heir_id, model.name, at)
-    await session.execute(delete(Share).where(Share.model_id == model.id))
+    await _end_shares(session, model)
     model.owner_id, model.shared_guild_id, model.public_at = heir_id, None, None
     return model
 
@@ -275,11 +305,17 @@ async def delete_model(session: AsyncSession, model_id: str, owner_id: int, at: 
         strike_prompt(job)
     await forget_words(session, [job.id for job in jobs])
     model.adapter_key = model.adapter_digest = model.download_key = model.download_digest = model.cover_key = None
-    await session.execute(delete(Share).where(Share.model_id == model.id))
+    await _end_shares(session, model)
     model.shared_guild_id = model.public_at = model.erase_at = None
     model.deleted_at = at
     model.name, model.name_key = DELETED_NAME, ""
     return sorted(set(keys))
+
+
+async def _end_shares(session: AsyncSession, model: Model) -> None:
+    """Nobody may draw with the model by name or role any more."""
+    for table in (Share, RoleShare):
+        await session.execute(delete(table).where(table.model_id == model.id))
 
 
 async def _learns(session: AsyncSession, model: Model) -> bool:

@@ -211,6 +211,16 @@ class Share(Base):
     person_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, index=True)
 
 
+class RoleShare(Base):
+    """That whoever has a role of a server may draw with somebody else's model there."""
+
+    __tablename__ = "role_shares"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    role_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, index=True)
+    guild_id: Mapped[int]
+
+
 class ModelVariant(Base):
     """What a model can draw with: each training that is kept is a version, with one row for each of its variants."""
 

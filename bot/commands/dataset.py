@@ -43,7 +43,7 @@ async def dataset(
 ) -> None:
     services, person = interaction.client.services, interaction.user.id
     async with services.database.read() as session:
-        subject = await pick_model(session, model, person, interaction.guild_id)
+        subject = await pick_model(session, model, interaction)
         if subject.subject_kind is SubjectKind.STYLE:
             raise NoSubject(subject.name)
         defaults = await defaults_of(session, person)

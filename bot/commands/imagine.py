@@ -8,6 +8,7 @@ from discord.app_commands import Choice, Range
 
 from bot.imagining import Wish, imagine
 from bot.language import _
+from bot.limits import roles_of
 from bot.looks import NO_LOOK, looks_for
 from bot.prompts import fold
 from bot.text import SHAPES, cut
@@ -40,7 +41,7 @@ async def choose_model(interaction: "discord.Interaction[Dreambot]", typed: str)
     """Offer the models that the person may use here and whose names hold what they typed."""
     async with interaction.client.services.database.read() as session:
         part, asker, guild = fold(typed.strip()), interaction.user.id, interaction.guild_id
-        found = await suggest_models(session, part, asker, guild, MAX_CHOICES)
+        found = await suggest_models(session, part, asker, guild, MAX_CHOICES, roles_of(interaction))
     if typed.strip():
         for model in found[:1]:
             interaction.client.services.expect(model)

@@ -7,11 +7,12 @@ from discord import app_commands
 from discord.app_commands import Choice
 
 from bot.language import _
+from bot.limits import roles_of
 from bot.model_pages import show_gallery, show_model
 from bot.text import SORTS, cut
 from bot.views.download import DownloadButton
 from bot.views.model_buttons import ModelButton, OpenMenu, PageButton, Place, ScopeMenu, SortMenu, UndoMenu
-from bot.views.model_offers import HeirMenu, OfferButton, PeopleMenu
+from bot.views.model_offers import HeirMenu, OfferButton, PeopleMenu, RoleMenu
 from bot.views.variant_button import VariantButton
 from bot.views.version_menu import VersionMenu
 from storage.gallery import Scope, Sort, search_models
@@ -26,13 +27,14 @@ CHOICE_CHARS = 100
 def register(bot: "Dreambot") -> None:
     bot.tree.add_command(models)
     bot.add_dynamic_items(PageButton, OpenMenu, ScopeMenu, SortMenu, UndoMenu, ModelButton)
-    bot.add_dynamic_items(DownloadButton, VariantButton, VersionMenu, PeopleMenu, HeirMenu, OfferButton)
+    bot.add_dynamic_items(DownloadButton, VariantButton, VersionMenu, PeopleMenu, RoleMenu, HeirMenu, OfferButton)
 
 
 async def search(interaction: "discord.Interaction[Dreambot]", typed: str) -> list[Choice[str]]:
     """Offer the models that the person can open here and whose names hold what they typed."""
     async with interaction.client.services.database.read() as session:
-        found = await search_models(session, typed, interaction.user.id, interaction.guild_id, MAX_CHOICES)
+        person, guild, roles = interaction.user.id, interaction.guild_id, roles_of(interaction)
+        found = await search_models(session, typed, person, guild, MAX_CHOICES, roles)
     whose = {True: _("yours"), False: _("shared")}
     return [
         Choice(
@@ -73,6 +75,6 @@ async def models(
         await show_gallery(interaction, place)
         return
     async with interaction.client.services.database.read() as session:
-        named = await search_models(session, find, interaction.user.id, interaction.guild_id, 1)
+        named = await search_models(session, find, interaction.user.id, interaction.guild_id, 1, roles_of(interaction))
     await interaction.response.defer(ephemeral=True, thinking=True)
     await show_model(interaction, named[0].id if named else find, place)

@@ -28,7 +28,7 @@ async def storybook(interaction: "discord.Interaction[Dreambot]", model: str, lo
     await check_channel(interaction)
     services = interaction.client.services
     async with services.database.read() as session:
-        about = await pick_model(session, model, interaction.user.id, interaction.guild_id)
+        about = await pick_model(session, model, interaction)
         chosen = None
         if look is not None:
             chosen = (

@@ -95,7 +95,7 @@ class DrawButton(
     @pressed
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         async with interaction.client.services.database.read() as session:
-            model = await pick_model(session, self.model_id, interaction.user.id, interaction.guild_id)
+            model = await pick_model(session, self.model_id, interaction)
         wish = Wish(
             prompt=ngettext("{count} picture of {name}", "{count} pictures of {name}", self.count).format(
                 name=model.name

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.access import seen_model
 from bot.forms import Form
 from bot.imagining import Wish, imagine
 from bot.language import _
 from bot.replies import pressed
 from bot.text import cut
 from storage.contract import MAX_COUNT, MAX_PROMPT_CHARS
-from storage.models import find_model
 from storage.schema import Model
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class ImagineForm(Form, template=r"imagine:(?P<model>[0-9a-f]{32})"):
     @classmethod
     async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:
         async with interaction.client.services.database.read() as session:
-            return cls(await find_model(session, match["model"], interaction.user.id, interaction.guild_id))
+            return cls(await seen_model(session, match["model"], interaction))
 
     @pressed
     async def on_submit(self, interaction: "discord.Interaction[Dreambot]") -> None:
@@ -67,6 +67,6 @@ class ImagineButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>[
     @pressed
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         async with interaction.client.services.database.read() as session:
-            model = await find_model(session, self.model_id, interaction.user.id, interaction.guild_id)
+            model = await seen_model(session, self.model_id, interaction)
         interaction.client.services.expect(model)
         await ImagineForm(model).open(interaction)

@@ -71,7 +71,7 @@ LABELS: Mapping[Verb, tuple[N_, discord.ButtonStyle]] = {
     Verb.SHARE: (N_("Share with this server"), discord.ButtonStyle.secondary),
     Verb.UNSHARE: (N_("Stop sharing"), discord.ButtonStyle.secondary),
     Verb.RENAME: (N_("Rename"), discord.ButtonStyle.secondary),
-    Verb.PEOPLE: (N_("Share with people"), discord.ButtonStyle.secondary),
+    Verb.PEOPLE: (N_("Share with people or roles"), discord.ButtonStyle.secondary),
     Verb.PUBLISH: (N_("Share with everybody"), discord.ButtonStyle.secondary),
     Verb.WITHDRAW: (N_("No longer for everybody"), discord.ButtonStyle.secondary),
     Verb.GIVE: (N_("Give away"), discord.ButtonStyle.secondary),

@@ -57,6 +57,8 @@ class Shown:
     """How often it was drawn with, and by how many people."""
     people: int = 0
     """How many it is shared with by name."""
+    roles: int = 0
+    """How many roles of this server it is shared with."""
     taken_down: str | None = None
     """Why those who run the bot took it down."""
 
@@ -200,6 +202,8 @@ def _history(shown: Shown) -> str:
         facts.append(_("not drawn yet"))
     if shown.people:
         facts.append(ngettext("shared with one person by name", "shared with {count} people by name", shown.people))
+    if shown.roles:
+        facts.append(ngettext("shared with a role here", "shared with {count} roles here", shown.roles))
     return " · ".join(facts)
 
 

@@ -12,7 +12,7 @@ import discord
 from discord import ui
 
 from bot.access import NotForYou, own_model
-from bot.language import N_, _, listed, locale_of_card, spoken
+from bot.language import N_, _, either, listed, locale_of_card, spoken
 from bot.replies import pressed, reply
 from bot.text import (
     NOT_TO_A_BOT,
@@ -20,12 +20,15 @@ from bot.text import (
     OFFER_DECLINED,
     OFFER_TAKEN,
     OFFER_TAKEN_BACK,
+    SHARED_WITH_NO_ROLE,
     SHARED_WITH_NOBODY,
     SHARED_WITH_PEOPLE,
+    SHARED_WITH_ROLES,
     bold,
     plain,
 )
-from storage.models import find_own_model, share_with_people, transfer_model
+from storage.errors import ModelNotFound
+from storage.models import find_own_model, share_with_people, share_with_roles, transfer_model
 from storage.schema import Model
 
 if TYPE_CHECKING:
@@ -69,6 +72,45 @@ class PeopleMenu(ui.DynamicItem[ui.UserSelect[Any]], template=r"model:(?P<model>
             await reply(interaction, SHARED_WITH_PEOPLE.format(people=people, name=bold(model.name)))
         else:
             await reply(interaction, SHARED_WITH_NOBODY.format(name=bold(model.name)))
+
+
+class RoleMenu(ui.DynamicItem[ui.RoleSelect[Any]], template=r"model:(?P<model>[0-9a-f]{32}):roles"):
+    """Choose the roles of this server that may draw with a model; those that may already are chosen to begin with."""
+
+    def __init__(self, model_id: str, roles: Sequence[int] = ()) -> None:
+        super().__init__(
+            ui.RoleSelect(
+                placeholder=_("No role"),
+                min_values=0,
+                max_values=MOST_PEOPLE,
+                default_values=[
+                    discord.SelectDefaultValue(id=role, type=discord.SelectDefaultValueType.role)
+                    for role in roles[:MOST_PEOPLE]
+                ],
+                custom_id=f"model:{model_id}:roles",
+            )
+        )
+        self.model_id = model_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["model"])
+
+    @pressed
+    async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
+        if interaction.guild_id is None:  # there is no such menu outside a server
+            raise ModelNotFound
+        chosen = [role.id for role in self.item.values]
+        async with interaction.client.services.database.write() as session:
+            model = await own_model(session, self.model_id, interaction.user.id)
+            await share_with_roles(session, model.id, model.owner_id, interaction.guild_id, chosen)
+        if chosen:
+            roles = either([f"<@&{role}>" for role in chosen])
+            await reply(interaction, SHARED_WITH_ROLES.format(roles=roles, name=bold(model.name)))
+        else:
+            await reply(interaction, SHARED_WITH_NO_ROLE.format(name=bold(model.name)))
 
 
 class HeirMenu(ui.DynamicItem[ui.UserSelect[Any]], template=r"model:(?P<model>[0-9a-f]{32}):heir"):

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Self
 import discord
 from discord import ui
 
+from bot.access import seen_model
 from bot.forms import Form
 from bot.imagining import Wish, imagine
-from bot.runs import TAKES
 from bot.language import _
 from bot.prompts import tidy
 from bot.replies import pressed
+from bot.runs import TAKES
 from bot.stories import MAX_SCENE_CHARS, MAX_SCENES, read_scenes
 from bot.text import cut
-from storage.models import find_model
 from storage.schema import Model
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class StoryForm(Form, template=r"story:(?P<model>[0-9a-f]{32}):(?P<look>[0-9a-z]
     async def reopen(cls, interaction: "discord.Interaction[Dreambot]", match: re.Match[str]) -> Self:
         look = None if match["look"] == NO_LOOK_SAID else match["look"]
         async with interaction.client.services.database.read() as session:
-            model = await find_model(session, match["model"], interaction.user.id, interaction.guild_id)
+            model = await seen_model(session, match["model"], interaction)
         return cls(model, look)
 
     @pressed

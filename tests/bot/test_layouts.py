@@ -22,7 +22,7 @@ from bot.views.job_list import PAGE_JOBS, Usage
 from bot.views.look_forms import AddForm, TryForm
 from bot.views.model_buttons import PageButton, Place
 from bot.views.model_gallery import PAGE_MODELS, Options, Shown
-from bot.views.model_offers import HeirMenu, PeopleMenu, render_offer
+from bot.views.model_offers import HeirMenu, PeopleMenu, RoleMenu, render_offer
 from bot.views.picture_card import MAX_GALLERY, Around
 from bot.views.picture_details import DrawnBy
 from bot.views.picture_details import Facts as Details
@@ -248,10 +248,10 @@ def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool
         Version(number=10**6 - n, score=0.5, steps=10_000, photos=10, made_at=model.created_at)
         for n in range(data.draw(st.integers(0, MOST_VERSIONS)))
     ]
-    shown = Shown(model, file("cover"), choices, kept, samples, uses, people=25)
+    shown = Shown(model, file("cover"), choices, kept, samples, uses, people=25, roles=25)
     check_message(model_gallery.render_model(shown, place, guild, may_publish=data.draw(st.booleans())).view)
     check_message(render_offer(model, viewer))
-    for menu in (PeopleMenu(model.id, [viewer]), HeirMenu(model.id)):
+    for menu in (PeopleMenu(model.id, [viewer]), RoleMenu(model.id, [viewer]), HeirMenu(model.id)):
         view = ui.LayoutView()
         view.add_item(ui.ActionRow(menu))
         check_message(view)

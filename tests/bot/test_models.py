@@ -423,8 +423,8 @@ async def test_looks_at_what_others_share_in_every_scope(world: World, restart: 
     object.__setattr__(world.services, "settings", BotSettings(_env_file=None, public_models=True))
     rex = await trained(world, world.ada)
     luna = await trained(world, world.ada, "luna", "cat")
-    asked = reply_of(await press(await opened(world, rex), world.ada, "Share with people"))
-    await world.ada.select(asked, [world.ben])
+    asked = reply_of(await press(await opened(world, rex), world.ada, "Share with people or roles"))
+    await world.ada.select(asked, [world.ben], custom_id=f"model:{rex.id}:people")
     await press(await opened(world, luna), world.ada, "Share with everybody")
     page = await models(world, world.ben)
     await restart()
@@ -442,10 +442,37 @@ async def test_looks_at_what_others_share_in_every_scope(world: World, restart: 
 
     page = await opened(world, rex)
     assert "shared with one person by name" in shown(page)
-    asked = reply_of(await press(page, world.ada, "Share with people"))
-    await world.ada.select(asked, [])
+    asked = reply_of(await press(page, world.ada, "Share with people or roles"))
+    await world.ada.select(asked, [], custom_id=f"model:{rex.id}:people")
     await press(await opened(world, luna), world.ada, "No longer for everybody")
     assert await usable(world, world.ben) == []
+
+
+async def test_whoever_has_a_role_draws_with_a_model_here(world: World, restart: Restart) -> None:
+    painters, bakers = world.guild.create_role("Painters"), world.guild.create_role("Bakers")
+    cleo = world.guild.add_member(world.env.create_user("cleo"), roles=[painters])
+    rex = await trained(world, world.ada)
+    asked = reply_of(await press(await opened(world, rex), world.ada, "Share with people or roles"))
+    await restart()
+
+    told = answer(await world.ada.select(asked, [painters, bakers], custom_id=f"model:{rex.id}:roles"))
+
+    assert f"Whoever has <@&{painters.id}> or <@&{bakers.id}> may draw with **rex** here" in told
+    assert "shared with 2 roles here" in shown(await opened(world, rex))
+    page = await models(world, cleo, whose="given")
+    assert "**rex** · dog" in shown(page)
+    assert [choice["name"] for choice in await cleo.autocomplete(world.channel, "imagine", "model", "r", prompt="x")]
+    await cleo.slash(world.channel, "imagine", prompt="rex at sea")
+    (job,) = await world.active(cleo)
+    assert job.model_id == rex.id
+    assert "**rex**" not in shown(await models(world, world.ben, whose="given"))
+    await world.ben.slash(world.channel, "imagine", prompt="rex at sea")
+    (plain,) = await world.active(world.ben)
+    assert plain.model_id is None
+
+    again = reply_of(await press(await opened(world, rex), world.ada, "Share with people or roles"))
+    await world.ada.select(again, [], custom_id=f"model:{rex.id}:roles")
+    assert "**rex**" not in shown(await models(world, cleo, whose="given"))
 
 
 async def test_ones_own_models_never_come_to_stand_before_everybody(world: World) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from storage.deliveries import find_delivery, mark_sent
 from storage.errors import InvalidName, ModelNotFound, ModelNotReady, NameTaken
 from storage.events import apply_event
 from storage.gallery import Scope, Sort, count_models, page_of_models, search_models
-from storage.jobs import fail_job, find_job, pictures_of, request_cancel
+from storage.jobs import accept_imagining, fail_job, find_job, pictures_of, request_cancel
 from storage.models import (
     delete_model,
     find_model,
@@ -19,15 +20,27 @@ from storage.models import (
     people_shared_with,
     publish_model,
     rename_model,
+    roles_shared_with,
     share_model,
     share_with_people,
+    share_with_roles,
     suggest_models,
     transfer_model,
     unshare_model,
     usable_models,
 )
 from storage.schema import DeliveryKind, JobState, Model, ModelStatus
-from tests.storage.examples import ANN, BOB, GUILD, NOW, accepted_imagining, accepted_training, imagined, trained
+from tests.storage.examples import (
+    ANN,
+    BOB,
+    GUILD,
+    NOW,
+    accepted_imagining,
+    accepted_training,
+    imagined,
+    new_imagining,
+    trained,
+)
 
 OTHER_GUILD = 501
 
@@ -170,6 +183,30 @@ async def test_a_model_is_shared_with_people_and_with_everybody(database: Databa
         async with database.read() as session:
             with pytest.raises(ModelNotFound):
                 await find_model(session, model.id, BOB, GUILD)
+
+
+async def test_a_model_is_shared_with_the_roles_of_a_server(database: Database) -> None:
+    rex = await ready(database, name="rex")
+    painters, bakers, elsewhere = 71, 72, 73
+    async with database.write() as session:
+        await share_with_roles(session, rex.id, ANN, OTHER_GUILD, [elsewhere])
+        await share_with_roles(session, rex.id, ANN, GUILD, [painters])
+        await share_with_roles(session, rex.id, ANN, GUILD, [bakers, bakers])
+    async with database.write() as session:
+        assert await roles_shared_with(session, rex.id, GUILD) == [bakers]
+        assert await usable_models(session, BOB, GUILD) == await usable_models(session, BOB, GUILD, {painters}) == []
+        for roles in ({bakers, painters}, {elsewhere}):
+            assert [model.id for model in await usable_models(session, BOB, GUILD, roles)] == [rex.id]
+            assert [model.id for model in await suggest_models(session, "re", BOB, GUILD, 9, roles)] == [rex.id]
+            assert await count_models(session, Scope.GIVEN, BOB, GUILD, roles) == 1
+            assert (await find_model(session, rex.id, BOB, GUILD, roles)).id == rex.id
+        await accept_imagining(session, replace(new_imagining(BOB, rex), roles=frozenset({bakers})), NOW)
+        with pytest.raises(ModelNotFound):
+            await accept_imagining(session, new_imagining(BOB, rex), NOW)
+    async with database.write() as session:
+        await transfer_model(session, rex.id, ANN, BOB, NOW)
+        assert await roles_shared_with(session, rex.id, GUILD) == []
+        assert await usable_models(session, ANN, GUILD, {bakers}) == []
 
 
 async def test_a_model_is_given_away_once_and_is_its_heirs_alone(database: Database) -> None:

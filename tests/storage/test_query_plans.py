@@ -46,18 +46,18 @@ async def train_and_delete(session: AsyncSession) -> object:
 
 
 async def page_of_gallery(scope: Scope, session: AsyncSession) -> object:
-    return await page_of_models(session, scope, Sort.NAME, ANN, GUILD, 0, 10)
+    return await page_of_models(session, scope, Sort.NAME, ANN, GUILD, 0, 10, {1, 2})
 
 
 # Photos to drop are not among them: their table holds nothing but the photos that are still to be dropped.
 OFTEN: dict[str, Work] = {
     "an imagining": accept_and_place,
     "a training": train_and_delete,
-    "autocomplete": lambda session: suggest_models(session, "r", ANN, GUILD, 25),
-    "names in a prompt": lambda session: usable_models(session, ANN, GUILD),
+    "autocomplete": lambda session: suggest_models(session, "r", ANN, GUILD, 25, {1, 2}),
+    "names in a prompt": lambda session: usable_models(session, ANN, GUILD, {1, 2}),
     "a gallery": lambda session: own_models(session, ANN, 0, 10),
     **{f"the gallery {scope}": partial(page_of_gallery, scope) for scope in Scope},
-    "a search for models": lambda session: search_models(session, "re", ANN, GUILD, 25),
+    "a search for models": lambda session: search_models(session, "re", ANN, GUILD, 25, {1, 2}),
     "how much a model is used": lambda session: uses_of(session, NOBODY),
     "what can be taken back": lambda session: binned_models(session, ANN),
     "models to erase": lambda session: overdue_models(session, NOW, 10),

@@ -47,7 +47,9 @@ SABOTAGES: dict[str, Sabotage] = {
     "the forgotten stays forgotten": Sabotage(outbox.release_again, ".one().sent_at = None", ".one()"),
     "anybody may cancel": Sabotage(jobs.request_cancel, " or job.owner_id != asker_id"),
     "anybody's model may draw": Sabotage(
-        jobs._adapter, "find_model(session, model_id, new.owner_id, new.guild_id)", "session.get_one(Model, model_id)"
+        jobs._adapter,
+        "find_model(session, model_id, new.owner_id, new.guild_id, new.roles)",
+        "session.get_one(Model, model_id)",
     ),
     "a click counts twice": Sabotage(
         jobs.accept_imagining,
