@@ -13,8 +13,8 @@ import discord
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.brought import NothingToChange, take_in
 from bot.access import seen_model
+from bot.brought import NothingToChange, take_in
 from bot.cards import answer, post_card
 from bot.channel_rules import check_channel
 from bot.guest import is_guest
