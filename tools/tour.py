@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tools.screenshots import Visitor
 
-ADA, BEN = "Ada", "Ben"
+ADA, BEN, MODERATOR = "Ada", "Ben", "Mo (moderator)"
 PATIENCE_SECONDS = 300
 
 
@@ -185,6 +185,16 @@ def all_gone(visitor: Visitor) -> None:
     visitor.to_latest()
 
 
+def status(visitor: Visitor) -> None:
+    visitor.close_form()
+    visitor.become(MODERATOR)
+    visitor.command("admin status")
+
+
+def statistics(visitor: Visitor) -> None:
+    visitor.command("admin statistics")
+
+
 STOPS: Sequence[Stop] = (
     Stop("help-newcomer", "Hello", "`/help` begins where you stand: first with how to take photos.", newcomer),
     Stop(
@@ -229,6 +239,13 @@ STOPS: Sequence[Stop] = (
     Stop("defaults", "Your usual", "Set once, and overruled by any option.", defaults),
     Stop("privacy", "What I keep", "Counted, handed over as a file, or deleted.", privacy),
     Stop("forget", "To begin anew", "Everything goes, and this cannot be undone.", all_gone),
+    Stop("status", "How it stands", "For those who run the bot: what waits, and what each worker does.", status),
+    Stop(
+        "statistics",
+        "What it was used for",
+        "Pictures, trainings, people, seconds and failures, day by day.",
+        statistics,
+    ),
 )
 
 
