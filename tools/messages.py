@@ -22,6 +22,7 @@ from bot.app import Dreambot
 from bot.command_translations import texts
 from bot.commands import register_all
 from bot.language import DOMAIN, FOLDER, LANGUAGES
+from bot.looks import curated
 
 BOT = Path(__file__).parent.parent / "bot"
 MARKS: dict[str, Any] = {"_": None, "N_": None, "ngettext": (1, 2), "Plural": (1, 2), "pgettext": ((1, "c"), 2)}
@@ -45,6 +46,9 @@ def wanted() -> Catalog:
         catalog.add(message, locations=[(f"bot/{path}", 0)], context=context)
     for context, message in _of_commands():
         catalog.add(message, locations=[("bot/commands", 0)], context=context)
+    for look in curated().values():
+        catalog.add(look.name, locations=[("bot/looks/looks.toml", 0)], context="look")
+        catalog.add(look.about, locations=[("bot/looks/looks.toml", 0)])
     return catalog
 
 

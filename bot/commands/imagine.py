@@ -55,7 +55,7 @@ async def choose_look(interaction: "discord.Interaction[Dreambot]", typed: str) 
         looks = await looks_for(session, services.base, interaction.guild_id)
     choices = [Choice(name="None", value=NO_LOOK)]
     choices += [
-        Choice(name=cut(" · ".join(filter(None, (look.name, look.about))), CHOICE_CHARS), value=look.id)
+        Choice(name=cut(" · ".join(filter(None, (look.title, look.line))), CHOICE_CHARS), value=look.id)
         for look in looks
     ]
     part = fold(typed.strip())

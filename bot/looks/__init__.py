@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.language import _, pgettext
 from bot.prompts import fold, tidy
 from bot.templates import read_template
 from storage.bases import DEMO
@@ -44,12 +45,27 @@ class Look:
     of_server: bool = False
 
     @property
+    def title(self) -> str:
+        """Its name in the language that is spoken."""
+        return self.name if self.of_server else title_of(self.name)
+
+    @property
+    def line(self) -> str:
+        """What it is about, in the language that is spoken."""
+        return _(self.about) if self.about else ""
+
+    @property
     def preview(self) -> Path | None:
         path = FOLDER / "previews" / f"{self.id}.png"
         return path if not self.of_server and path.exists() else None
 
     def around(self, prompt: str) -> str:
         return self.words.replace(PLACE, prompt)
+
+
+def title_of(name: str) -> str:
+    """Say the name of a look that comes with the bot in the language that is spoken; others stay as they are."""
+    return pgettext("look", name)
 
 
 @cache
@@ -69,7 +85,7 @@ async def find_look(session: AsyncSession, wanted: str, base: str, guild_id: int
     """Find a look by its id or its name. Raises `LookNotFound`."""
     found = await looks_for(session, base, guild_id)
     for look in found:
-        if wanted == look.id or fold(wanted.strip()) == fold(look.name):
+        if wanted == look.id or fold(wanted.strip()) in {fold(look.name), fold(look.title)}:
             return look
     raise LookNotFound
 

@@ -30,7 +30,7 @@ EXAMPLE = "as a stained-glass window"
 class TryForm(Form, template=r"look:try:(?P<look>[0-9a-z-]{1,32})"):
     def __init__(self, look: Look) -> None:
         super().__init__(
-            title=cut(_("Draw: {look}").format(look=look.name), TITLE_CHARS), custom_id=f"look:try:{look.id}"
+            title=cut(_("Draw: {look}").format(look=look.title), TITLE_CHARS), custom_id=f"look:try:{look.id}"
         )
         self.look = look
         self.prompt = ui.TextInput[Self](placeholder="rex", max_length=MAX_PROMPT_CHARS, custom_id="prompt")

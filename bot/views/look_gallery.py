@@ -63,13 +63,13 @@ def _preview(look: Look) -> discord.File | None:
 
 
 def _entry(look: Look, file: discord.File | None) -> ui.Item[Any]:
-    facts = [f"**{plain(look.name)}**", _("this server's own") if look.of_server else look.about]
+    facts = [f"**{plain(look.title)}**", _("this server's own") if look.of_server else look.line]
     if look.count:
         facts.append(AMOUNTS[JobKind.IMAGINE].format(look.count))
     words = ui.TextDisplay[Any](f"{' · '.join(facts)}\n-# {quote(look.words, WORDS_CHARS)}")
     if file is None:
         return words
-    alt = _("A picture in the look {name}: {about}").format(name=look.name, about=look.about)
+    alt = _("A picture in the look {name}: {about}").format(name=look.title, about=look.line)
     return ui.Section(words, accessory=ui.Thumbnail(file, description=alt))
 
 
@@ -98,7 +98,7 @@ class TryMenu(ui.DynamicItem[ui.Select[Any]], template=r"looks:try"):
     def __init__(self, looks: Sequence[Look]) -> None:
         options = [
             discord.SelectOption(
-                label=cut(look.name, OPTION_CHARS), value=look.id, description=cut(look.about, OPTION_CHARS) or None
+                label=cut(look.title, OPTION_CHARS), value=look.id, description=cut(look.line, OPTION_CHARS) or None
             )
             for look in looks
         ]
@@ -140,7 +140,7 @@ class RemoveMenu(ui.DynamicItem[ui.Select[Any]], template=r"looks:remove:(?P<pag
     """Take one of the server's own looks away."""
 
     def __init__(self, looks: Sequence[Look], page: int) -> None:
-        options = [discord.SelectOption(label=cut(look.name, OPTION_CHARS), value=look.id) for look in looks]
+        options = [discord.SelectOption(label=cut(look.title, OPTION_CHARS), value=look.id) for look in looks]
         super().__init__(
             ui.Select(
                 placeholder=_("Remove one of this server's own"), options=options, custom_id=f"looks:remove:{page}"

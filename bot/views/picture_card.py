@@ -9,6 +9,7 @@ from discord import ui
 
 from bot import text
 from bot.language import N_, _, listed, ngettext
+from bot.looks import title_of
 from bot.prompts import tidy
 from bot.views.cancel_button import CancelButton
 from bot.views.picture_buttons import PictureButton, Verb
@@ -185,7 +186,7 @@ def _settings(job: Job) -> Iterator[str]:
     """Name what the person set by hand."""
     request = ImagineRequest.model_validate(job.request)
     if job.look is not None:
-        yield _("look {name}").format(name=text.plain(job.look))
+        yield _("look {name}").format(name=text.plain(title_of(job.look)))
     if request.quality is not None:
         yield str(QUALITIES[request.quality])
     if request.steps is not None:

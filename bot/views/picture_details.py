@@ -7,6 +7,7 @@ import discord
 from discord import ui
 
 from bot.language import _, listed, ngettext
+from bot.looks import title_of
 from bot.text import cut, duration, plain, quote
 from storage.contract import ImagineRequest, Variant, reference_key
 from storage.history import Message
@@ -55,7 +56,7 @@ def _lines(facts: Facts) -> Iterator[str]:
     if request.negative_prompt:
         yield _("**Kept out** {words}").format(words=quote(request.negative_prompt, PROMPT_CHARS))
     if first.look is not None:
-        yield _("**Look** {name}").format(name=plain(first.look))
+        yield _("**Look** {name}").format(name=plain(title_of(first.look)))
     yield _("**Drawn by** {models}").format(models=_drawn_by(facts.models, first.base))
     if facts.images:
         seeds = cut(", ".join(str(image.seed) for image in facts.images), SEEDS_CHARS)

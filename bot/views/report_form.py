@@ -8,7 +8,7 @@ import discord
 from discord import ui
 
 from bot.forms import Form
-from bot.language import _
+from bot.language import _, spoken
 from bot.replies import pressed, reply
 from bot.text import REPORT_REASONS, REPORTED, REPORTED_BEFORE, report_notice
 from bot.views.picture_buttons import PictureButton, Verb
@@ -66,17 +66,27 @@ class ReportForm(Form, template=r"report:(?P<job>[0-9a-f]{32})"):
         channel_id = interaction.client.services.settings.reports_channel_id
         if channel_id is None:
             return
-        address = None if where is None else where.address
-        card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.red())
-        words = report_notice(job, interaction.user.id, reason, self.note.value, address)
-        card.add_item(ui.TextDisplay(words))
-        card.add_item(ui.ActionRow(PictureButton(job.id, Verb.DETAILS), PictureButton(job.id, Verb.DELETE)))
-        card.add_item(decisions(job.id, with_model=job.model_id is not None))
-        view = ui.LayoutView(timeout=None)
-        view.add_item(card)
+        with spoken(_language_of(interaction.client, channel_id)):
+            view = self._notice(job, interaction.user.id, None if where is None else where.address, reason)
         try:
             await interaction.client.get_partial_messageable(channel_id).send(
                 view=view, allowed_mentions=discord.AllowedMentions.none()
             )
         except discord.HTTPException as error:
             log.error("the report on job %s could not be posted: HTTP %s", job.id, error.status)
+
+    def _notice(self, job: Job, reporter_id: int, address: str | None, reason: Reason) -> ui.LayoutView:
+        card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.red())
+        words = report_notice(job, reporter_id, reason, self.note.value, address)
+        card.add_item(ui.TextDisplay(words))
+        card.add_item(ui.ActionRow(PictureButton(job.id, Verb.DETAILS), PictureButton(job.id, Verb.DELETE)))
+        card.add_item(decisions(job.id, with_model=job.model_id is not None))
+        view = ui.LayoutView(timeout=None)
+        view.add_item(card)
+        return view
+
+
+def _language_of(client: discord.Client, channel_id: int) -> discord.Locale | None:
+    """Return the language of the server where operators read."""
+    channel = client.get_channel(channel_id)
+    return channel.guild.preferred_locale if isinstance(channel, discord.abc.GuildChannel) else None

@@ -61,7 +61,7 @@ def _facts(defaults: Defaults, looks: Sequence[Look]) -> Iterator[str]:
     if defaults.shape is not Shape.SQUARE:
         yield str(SHAPES[defaults.shape])
     if defaults.look is not None:
-        name = next((look.name for look in looks if look.id == defaults.look), None)
+        name = next((look.title for look in looks if look.id == defaults.look), None)
         if name is None:
             yield _("a look of another server, which I leave out here")
         else:
@@ -92,7 +92,7 @@ class DefaultsForm(Form, template=r"settings:defaults"):
                 discord.SelectOption(label=_("None"), value=NO_LOOK, default=not known),
                 *(
                     discord.SelectOption(
-                        label=cut(look.name, OPTION_CHARS), value=look.id, default=look.id == defaults.look
+                        label=cut(look.title, OPTION_CHARS), value=look.id, default=look.id == defaults.look
                     )
                     for look in looks[:MOST_LOOKS]
                 ),
