@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import signal
 import sys
@@ -77,6 +78,8 @@ async def serve(settings: BotSettings) -> None:
         try:
             if not await _log_in(house.bot, settings.discord_token.get_secret_value(), stopped):
                 return
+            gc.collect()
+            gc.freeze()  # what stands by now stays, and is not to be gone through again and again
             async with running([*house.loops, house.bot.connect]):
                 await stopped.wait()
                 log.info("stopping")

@@ -27,6 +27,7 @@ from storage.schema import DeliveryProblem, Job
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+APART_SECONDS = 0.05
 BATCH = 100
 MOST_CHANNELS = 300
 """How many are served at once: each holds its message's pictures in memory."""
@@ -39,7 +40,7 @@ SMALL_FILE_BYTES = 2**20
 class Delivery:
     def __init__(self, bot: discord.Client, services: Services) -> None:
         self._bot, self._services, self._messages = bot, services, Messages(bot, services)
-        self._wake = Wake(POLL_SECONDS)
+        self._wake = Wake(POLL_SECONDS, apart=APART_SECONDS)
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._edited: dict[int, datetime] = {}
         self._hold_until: datetime | None = None

@@ -3,7 +3,7 @@
 import io
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from bot.guest import is_guest
 from bot.language import locale_of_card
 from bot.limits import per_day, roles_of
 from bot.looks import NO_LOOK, Look, find_look, looks_for
-from bot.prompts import Reading, pick, read_negative, read_prompt, tidy
+from bot.prompts import Reading, fold, pick, read_negative, read_prompt, tidy
 from bot.replies import withdraw
 from bot.room import check_room
 from bot.runs import drawn_words, story_words
@@ -39,7 +39,7 @@ from storage.contract import (
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
 from storage.jobs import NewImagining, NewSubject, accept_imagining, find_job
-from storage.models import check_up, own_models, usable_models
+from storage.models import check_up, models_named
 from storage.people import Defaults, defaults_of
 from storage.schema import Job, Model, ModelStatus, SetKind
 from storage.sets import accept_set, members, set_of
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 MODEL_ID = re.compile(r"[0-9a-f]{32}")
 USUAL_CHANGE = 0.6
 """Of a picture that is sent to draw from: its composition stays, and the subject takes the place of what it shows."""
-UNREADY_LOOKED_AT = 100
-"""How many of a person's newest models are looked through for a name that cannot draw yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +98,14 @@ async def imagine(interaction: "discord.Interaction[Dreambot]", wish: Wish) -> N
     async with services.database.read() as session:
         defaults = await defaults_of(session, interaction.user.id)
         look = await _look(session, services.base, wish, defaults, interaction.guild_id)
-        models = await _models(session, wish.model, interaction)
+        seed = any_seed() if wish.seed is None else wish.seed
+        count = wish.count or (look.count if look is not None else None) or defaults.count
+        scenes, prompt = wish.scenes, wish.prompt
+        pictures = story_words(scenes, look, wish.kind) if scenes else drawn_words(prompt, look, seed, count)
+        models = await _models(session, wish.model, [run.words for run in pictures.runs], interaction)
     if wish.change is not None and wish.reference is None:
         raise NothingToChange
-    seed = any_seed() if wish.seed is None else wish.seed
-    count = wish.count or (look.count if look is not None else None) or defaults.count
     private = is_guest(interaction) or (defaults.private if wish.private is None else wish.private)
-    pictures = story_words(wish.scenes, look, wish.kind) if wish.scenes else drawn_words(wish.prompt, look, seed, count)
     negative = defaults.negative_prompt if wish.negative_prompt is None else wish.negative_prompt
     shape = wish.shape or (defaults.shape if defaults.shape in shapes(services.base) else Shape.SQUARE)
     asker = _asker(interaction, wish.asked_by, private=private)
@@ -258,23 +257,28 @@ def adapters_of(request: ImagineRequest) -> list[Adapter]:
 
 async def pick_model(session: AsyncSession, wanted: str, interaction: discord.Interaction[Any]) -> Model:
     """Return a model that can draw, by its id or name. Raises `ModelNotFound`, `ModelNotReady`, `AmbiguousName`."""
-    return _ready(_choose(wanted, await _models(session, wanted, interaction), interaction.user.id))
+    return _ready(_choose(wanted, await _models(session, wanted, (), interaction), interaction.user.id))
 
 
-async def _models(session: AsyncSession, chosen: str | None, interaction: discord.Interaction[Any]) -> Sequence[Model]:
-    """Return what a prompt may mean, with a public model that was chosen by its id."""
-    models = await nameable_models(session, interaction)
+async def _models(
+    session: AsyncSession, chosen: str | None, prompts: Iterable[str], interaction: discord.Interaction[Any]
+) -> Sequence[Model]:
+    """Return what the prompts may mean; or of a model that was chosen, what that may mean, be it public."""
+    models = await nameable_models(session, prompts if chosen is None else [chosen.strip()], interaction)
     if chosen is None or not MODEL_ID.fullmatch(chosen) or any(chosen == model.id for model in models):
         return models
     return [*models, await seen_model(session, chosen, interaction)]
 
 
-async def nameable_models(session: AsyncSession, interaction: discord.Interaction[Any]) -> Sequence[Model]:
-    """Return what a prompt may mean: the models that can draw for this person here, and their own that cannot yet."""
-    asker_id = interaction.user.id
-    own = await own_models(session, asker_id, 0, UNREADY_LOOKED_AT)
-    unready = [model for model in own if model.status is not ModelStatus.READY]
-    return [*await usable_models(session, asker_id, interaction.guild_id, roles_of(interaction)), *unready]
+async def nameable_models(
+    session: AsyncSession, prompts: Iterable[str], interaction: discord.Interaction[Any]
+) -> Sequence[Model]:
+    """Return what prompts may mean: the models that can draw for this person here, and their own that cannot yet.
+
+    Only such as have their names in the prompts, and some more: a server may share thousands.
+    """
+    said = "\n".join(fold(tidy(prompt)) for prompt in prompts)
+    return await models_named(session, said, interaction.user.id, interaction.guild_id, roles_of(interaction))
 
 
 async def _look(session: AsyncSession, base: str, wish: Wish, defaults: Defaults, guild_id: int | None) -> Look | None:

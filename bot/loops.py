@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 from storage.redis_client import OUTAGE, Pauses
@@ -17,11 +18,13 @@ PAUSE = Pauses(cap=10, base=0.2)
 
 
 class Wake:
-    """Lets a loop rest for a while, or until somebody has news for it."""
+    """Lets a loop rest for a while, or until somebody has news for it; news that come close together share a round."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, *, apart: float = 0.0) -> None:
+        """`apart` is how many seconds lie at least between two rests that end."""
+        self._seconds, self._apart = seconds, apart
         self._news = asyncio.Event()
+        self._woke_at = -math.inf
 
     def __call__(self) -> None:
         self._news.set()
@@ -30,6 +33,10 @@ class Wake:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
                 await self._news.wait()
+        clock = asyncio.get_running_loop().time
+        if (early := self._woke_at + self._apart - clock()) > 0:
+            await asyncio.sleep(early)
+        self._woke_at = clock()
         self._news.clear()
 
 

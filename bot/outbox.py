@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 KEPT = timedelta(days=14)
 """How long Redis may hold what no worker has asked for."""
 POLL_SECONDS = 1.0
+APART_SECONDS = 0.05
+"""What is accepted within so short a time is released together."""
 WINDOWS: Mapping[JobKind, int] = {JobKind.TRAIN: 8, JobKind.IMAGINE: 128}
 """How many jobs of a kind may wait in one queue. The rest waits in the rows, where the order can still change."""
 
@@ -68,7 +70,7 @@ class Outbox:
         """`on_cancelled` is called after a job was cancelled before any worker had it."""
         self._database, self._clock, self._windows, self._on_cancelled = database, clock, windows, on_cancelled
         self._redis = ArqRedis(pool, job_serializer=encode_job, job_deserializer=decode_job)
-        self._wake = Wake(POLL_SECONDS)
+        self._wake = Wake(POLL_SECONDS, apart=APART_SECONDS)
         self._key = token_bytes(32)
 
     async def run(self) -> None:

@@ -187,7 +187,7 @@ async def _reworded(interaction: "Interaction", begun: Begun, words: str) -> New
     models = begun.models
     if not models:
         async with interaction.client.services.database.read() as session:
-            models = await nameable_models(session, interaction)
+            models = await nameable_models(session, [run.words], interaction)
     unnamed = new.model is not None and not any(find_names(tidy(begun.words), {fold(new.model.name)}))
     reading = read_for(run.words, new.model.id if new.model is not None and unnamed else None, models, new.owner_id)
     new = replace(new, prompt=reading.words, prompt_shown=run.shown)

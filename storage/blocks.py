@@ -15,10 +15,11 @@ EVERYWHERE = 0
 
 async def check_not_blocked(session: AsyncSession, person_id: int, guild_id: int | None) -> None:
     """Raises `Blocked`."""
-    for place in dict.fromkeys((EVERYWHERE, guild_id or EVERYWHERE)):
-        block = await session.get(Block, (person_id, place))
-        if block is not None:
-            raise Blocked(block.words, everywhere=place == EVERYWHERE)
+    places = Block.guild_id.in_((EVERYWHERE, guild_id or EVERYWHERE))
+    query = select(Block.words, Block.guild_id).where(Block.person_id == person_id, places).order_by(Block.guild_id)
+    block = (await session.execute(query)).first()
+    if block is not None:
+        raise Blocked(block.words, everywhere=block.guild_id == EVERYWHERE)
 
 
 async def block_person(

@@ -1,6 +1,7 @@
 """Which jobs stand on one card. The first of a set has the card; the others are its companions."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
 
 from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,6 +30,7 @@ async def forget_words(session: AsyncSession, job_ids: Collection[str]) -> None:
     await session.execute(update(PictureSet).where(theirs).values(words=None))
 
 
+@cache
 def goes_on() -> ColumnElement[bool]:
     """Tell in a query whether a `Job`, or one of its companions, has not ended."""
     other = aliased(Job)

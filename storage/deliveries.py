@@ -35,6 +35,8 @@ async def due_deliveries(
 async def only_progress(session: AsyncSession, deliveries: Sequence[Delivery]) -> set[int]:
     """Return the ids of those that stand already and only show how far an active job is."""
     standing = {delivery.job_id: delivery.id for delivery in deliveries if delivery.state is DeliveryState.SENT}
+    if not standing:
+        return set()
     active = select(Job.id).where(Job.id.in_(standing), goes_on())
     return {standing[job_id] for job_id in await session.scalars(active)}
 

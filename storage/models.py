@@ -3,9 +3,23 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, false, or_, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    delete,
+    false,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
 from storage.companions import forget_words
 from storage.contract import JobKind
@@ -29,6 +43,7 @@ __all__ = [
     "find_to_train_again",
     "given_to",
     "model_of",
+    "models_named",
     "own_models",
     "people_shared_with",
     "publish_model",
@@ -49,23 +64,31 @@ __all__ = [
 
 DELETED_NAME = "(deleted)"
 """Stands where the name stood; no model can be called so."""
+ESCAPE = "/"
 
 
-def _own(owner_id: int) -> ColumnElement[bool]:
+Number = int | BindParameter[int]
+"""A number, or the place for it in a statement that is written once: to write one anew takes longer than to run it."""
+ASKER: BindParameter[int] = bindparam("asker", type_=BigInteger)
+HERE: BindParameter[int] = bindparam("here", type_=BigInteger)
+ROLES: BindParameter[Any] = bindparam("roles", expanding=True)
+
+
+def _own(owner_id: Number) -> ColumnElement[bool]:
     return and_(Model.owner_id == owner_id, Model.deleted_at.is_(None))
 
 
-def _shared_with(guild_id: int | None) -> ColumnElement[bool]:
+def _shared_with(guild_id: Number | None) -> ColumnElement[bool]:
     """Outside a server nothing is shared; comparing with NULL would match every model that is not shared at all."""
     if guild_id is None:
         return false()
     return and_(Model.shared_guild_id == guild_id, Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
 
 
-def given_to(person_id: int, roles: Collection[int]) -> ColumnElement[bool]:
+def given_to(person_id: Number, roles: Collection[int] | BindParameter[Any]) -> ColumnElement[bool]:
     """What others share with this very person, or with a role that they have here."""
     by_name = Model.id.in_(select(Share.model_id).where(Share.person_id == person_id))
-    by_role = Model.id.in_(select(RoleShare.model_id).where(RoleShare.role_id.in_(roles))) if roles else false()
+    by_role = Model.id.in_(select(RoleShare.model_id).where(RoleShare.role_id.in_(roles)))
     return and_(or_(by_name, by_role), Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
 
 
@@ -73,31 +96,68 @@ def _public() -> ColumnElement[bool]:
     return and_(Model.public_at.is_not(None), Model.status == ModelStatus.READY, Model.deleted_at.is_(None))
 
 
+MINE_READY = and_(_own(ASKER), Model.status == ModelStatus.READY)
+SHARED = or_(_shared_with(HERE), given_to(ASKER, ROLES))
+USABLE = select(Model).where(or_(MINE_READY, SHARED)).order_by(Model.owner_id != ASKER, Model.name_key, Model.id)
+PART = bindparam("part", type_=String)
+FOR_A_CHOICE = (
+    Model.name, Model.class_noun, Model.owner_id, Model.created_at,
+    Model.status, Model.base, Model.adapter_key, Model.adapter_digest,
+)  # fmt: skip
+SUGGESTED = (
+    select(Model)
+    .where(or_(MINE_READY, SHARED), Model.name_key.contains(PART, escape=ESCAPE))
+    .order_by(Model.name_key.startswith(PART, escape=ESCAPE).desc(), Model.owner_id != ASKER, Model.name_key, Model.id)
+    .limit(bindparam("most", type_=Integer))
+    .options(load_only(*FOR_A_CHOICE, raiseload=True))
+)
+SAID = bindparam("said", type_=String)
+NAMED = (
+    select(Model)
+    .where(or_(_own(ASKER), SHARED), SAID.contains(Model.name_key))
+    .order_by(Model.status != ModelStatus.READY, Model.owner_id != ASKER, Model.name_key, Model.id)
+)
+
+
 async def suggest_models(
     session: AsyncSession, part: str, asker_id: int, guild_id: int | None, limit: int, roles: Collection[int] = ()
 ) -> Sequence[Model]:
     """Return some of those whose names, folded as `part` is, hold it: those that begin with it, then the asker's own.
 
-    People wait for this letter by letter, and a server may share thousands.
+    People wait for this letter by letter, and a server may share thousands. Of each there is what a choice says.
     """
-    mine = and_(_own(asker_id), Model.status == ModelStatus.READY)
-    usable = or_(mine, _shared_with(guild_id), given_to(asker_id, roles))
-    query = select(Model).where(usable, Model.name_key.contains(part, autoescape=True))
-    begins = Model.name_key.startswith(part, autoescape=True)
-    order = (begins.desc(), Model.owner_id != asker_id, Model.name_key, Model.id)
-    return (await session.scalars(query.order_by(*order).limit(limit))).all()
+    asked = _asked_by(asker_id, guild_id, roles) | {"part": _escaped(part), "most": limit}
+    return (await session.scalars(SUGGESTED, asked)).all()
 
 
 async def usable_models(
     session: AsyncSession, asker_id: int, guild_id: int | None, roles: Collection[int] = ()
 ) -> Sequence[Model]:
-    """Return the models that a prompt of this person may name here: their own first, then those shared, by name.
+    """Return the models that this person may draw with here: their own first, then those shared, by name.
 
     Public ones are too many for that; they are drawn with where they are chosen.
     """
-    mine = and_(_own(asker_id), Model.status == ModelStatus.READY)
-    query = select(Model).where(or_(mine, _shared_with(guild_id), given_to(asker_id, roles)))
-    return (await session.scalars(query.order_by(Model.owner_id != asker_id, Model.name_key, Model.id))).all()
+    return (await session.scalars(USABLE, _asked_by(asker_id, guild_id, roles))).all()
+
+
+async def models_named(
+    session: AsyncSession, said: str, asker_id: int, guild_id: int | None, roles: Collection[int] = ()
+) -> Sequence[Model]:
+    """Return the models whose names stand somewhere in what was said, folded as names are: usable ones first.
+
+    Those are what the person may draw with here, and their own that cannot be drawn with yet. A name that only stands
+    inside another word is among them.
+    """
+    return (await session.scalars(NAMED, _asked_by(asker_id, guild_id, roles) | {"said": said})).all()
+
+
+def _asked_by(asker_id: int, guild_id: int | None, roles: Collection[int]) -> dict[str, Any]:
+    return {"asker": asker_id, "here": guild_id, "roles": list(roles)}
+
+
+def _escaped(part: str) -> str:
+    """Return what LIKE takes for these very characters."""
+    return "".join(ESCAPE + each if each in {ESCAPE, "%", "_"} else each for each in part)
 
 
 async def own_models(session: AsyncSession, owner_id: int, offset: int, limit: int) -> Sequence[Model]:

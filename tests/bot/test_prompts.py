@@ -266,3 +266,11 @@ def test_whatever_is_typed_is_read_or_refused(prompt: str, taken: list[str]) -> 
     assert not reading.models or "sks dog" in reading.words
     assert reading.models or reading.words == tidy(prompt)
     assert all(0 < len(each) <= MAX_PROMPT_CHARS for each in (reading.words, *(one.words for one in reading.subjects)))
+
+
+@given(filler | st.text(max_size=5), names.filter(bool), filler | st.text(max_size=5))
+def test_a_name_that_is_found_stands_in_the_folded_prompt(before: str, name: str, after: str) -> None:
+    """By that the database looks for names, which knows nothing of words."""
+    prompt = tidy(before + name + after)
+    if any(find_names(prompt, {fold(name)})):
+        assert fold(name) in fold(prompt)
