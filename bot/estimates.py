@@ -1,8 +1,12 @@
-"""How long a training will take: as its like took here, and until there are any, by a rough rule."""
+"""How long a training will take: as its like took here, and until there are any, by a rough rule.
+
+More photos are looked at for more steps, within bounds, and a training takes time beside its steps: photos are looked
+at, class images drawn, candidates compared. `python -m benchmarks.estimates` says how true it comes out.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import linear_regression, median
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,7 +16,11 @@ from storage.jobs import NewTraining
 from storage.schema import Job
 
 ROUGH_STEPS = {Quality.FAST: 150, Quality.GOOD: 250, Quality.BEST: 400}
-"""About what the recipes come to, whatever the kind and the number of photos."""
+"""About what the recipes come to with `ROUGH_PHOTOS`, whatever the kind."""
+ROUGH_PHOTOS, LEAST_SHARE, MOST_SHARE = 6, 0.6, 1.1
+"""Recipes give fewer photos fewer steps, and more photos more, within these shares."""
+ENOUGH = 3
+"""Trainings from which what each step takes can be told from what the rest of a training takes."""
 ROUGH_SECONDS_A_STEP = 0.5
 """The demo base on a CPU, and Stable Diffusion 1.5 on a middling graphics card, with the pictures drawn on the way."""
 
@@ -32,11 +40,21 @@ class Estimate:
 
 
 async def estimate(session: AsyncSession, training: NewTraining) -> Estimate:
-    done = await finished_trainings(session, training.base)
-    paces = [job.seconds / job.steps for job in done if job.seconds and job.steps]
-    pace = median(paces) if paces else ROUGH_SECONDS_A_STEP
+    done = [job for job in await finished_trainings(session, training.base) if job.seconds and job.steps]
     ahead = await count_active_trainings(session, training.base)
-    return Estimate(_steps(training, done) * pace, ahead, measured=bool(paces))
+    return Estimate(_seconds(_steps(training, done), done), ahead, measured=bool(done))
+
+
+def _seconds(steps: float, done: Sequence[Job]) -> float:
+    """Return what so many steps take, and what comes before and after them."""
+    taken = [(job.steps, job.seconds) for job in done if job.steps and job.seconds]
+    if not taken:
+        return steps * ROUGH_SECONDS_A_STEP
+    if len(taken) >= ENOUGH and len({number for number, _ in taken}) > 1:
+        pace, rest = linear_regression(*zip(*taken, strict=True))
+        if pace > 0 and rest >= 0:
+            return rest + pace * steps
+    return steps * median(seconds / number for number, seconds in taken)
 
 
 async def usual_training_seconds(session: AsyncSession, base: str) -> float:
@@ -53,14 +71,30 @@ async def usual_picture_seconds(session: AsyncSession, base: str) -> float | Non
 
 
 def _steps(training: NewTraining, done: Sequence[Job]) -> float:
+    """Return how many steps it will have: as those with the most similar photos and quality had."""
     if training.options.steps is not None:
         return training.options.steps
+    photos, rough = len(training.photos), ROUGH_STEPS[training.quality]
     like = [
-        job.steps
+        job
         for job in done
-        if job.steps
-        and job.request["quality"] == training.quality
-        and job.request["subject_kind"] == training.subject_kind
-        and job.request["options"]["steps"] is None
+        if job.request["subject_kind"] == training.subject_kind and job.request["options"]["steps"] is None
     ]
-    return median(like) if like else ROUGH_STEPS[training.quality]
+    if not like:
+        return rough * _share(photos)
+
+    def distance(job: Job) -> tuple[int, bool]:
+        return abs(len(job.request["photos"]) - photos), job.request["quality"] != training.quality
+
+    nearest = min(map(distance, like))
+    return median(
+        (job.steps or 0)
+        * (rough / ROUGH_STEPS[Quality(job.request["quality"])])
+        * (_share(photos) / _share(len(job.request["photos"])))
+        for job in like
+        if distance(job) == nearest
+    )
+
+
+def _share(photos: int) -> float:
+    return min(max(photos / ROUGH_PHOTOS, LEAST_SHARE), MOST_SHARE)

@@ -1,19 +1,22 @@
 """How long a training will take, from the rows and from the rule of thumb."""
 
 import pytest
+from sqlalchemy import update
 
 from bot.estimates import ROUGH_STEPS, Estimate, estimate
 from bot.text import estimated
-from storage.contract import Quality, SubjectKind, TrainingOptions
-from storage.jobs import NewTraining
+from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
+from storage.jobs import NewPhoto, NewTraining
+from storage.schema import Job
 from tests.bot.conftest import World
 from tests.bot.made import begun, trained
 
 
-def wanted(quality: Quality = Quality.FAST, **options: int) -> NewTraining:
+def wanted(quality: Quality = Quality.FAST, photos: int = 3, **options: int) -> NewTraining:
+    photo = NewPhoto(key="photos/0/0.png", sha256="0" * 64, width=512, height=512)
     return NewTraining(
         job="0" * 32, model="0" * 32, interaction_id=1, owner_id=1, guild_id=None, channel_id=1, name="rex",
-        class_noun="dog", subject_kind=SubjectKind.PET, quality=quality, photos=(), base="demo", seed=1,
+        class_noun="dog", subject_kind=SubjectKind.PET, quality=quality, photos=(photo,) * photos, base="demo", seed=1,
         options=TrainingOptions.model_validate(options),
     )  # fmt: skip
 
@@ -35,8 +38,25 @@ async def test_goes_by_what_its_like_took(world: World) -> None:
     assert await estimated_for(world, wanted()) == Estimate(gpu_seconds=90, ahead=0, measured=True)
     by_hand = await estimated_for(world, wanted(steps=400))
     assert by_hand.gpu_seconds == pytest.approx(180)
-    other = await estimated_for(world, wanted(Quality.BEST))
-    assert other.gpu_seconds == pytest.approx(ROUGH_STEPS[Quality.BEST] * 90 / 200)
+    longer = await estimated_for(world, wanted(Quality.BEST))
+    assert longer.gpu_seconds == pytest.approx(90 * ROUGH_STEPS[Quality.BEST] / ROUGH_STEPS[Quality.FAST])
+    assert (await estimated_for(world, wanted(photos=6))).gpu_seconds == pytest.approx(90 / 0.6)
+
+
+async def test_tells_what_steps_take_from_what_comes_beside_them(world: World) -> None:
+    """Each took a minute, and a fifth of a second for each step."""
+    for number, steps in enumerate((100, 300, 200)):
+        model = await trained(world, world.ada, f"rex{number}")
+        async with world.services.database.write() as session:
+            change = update(Job).where(Job.model_id == model.id, Job.kind == JobKind.TRAIN)
+            await session.execute(change.values(steps=steps, seconds=60 + steps / 5))
+    assert (await estimated_for(world, wanted(steps=400))).gpu_seconds == pytest.approx(140)
+    assert (await estimated_for(world, wanted())).gpu_seconds == pytest.approx(100)
+
+
+async def test_few_photos_take_fewer_steps_from_the_beginning(world: World) -> None:
+    few, some, many = [(await estimated_for(world, wanted(photos=count))).gpu_seconds for count in (3, 6, 10)]
+    assert (few / some, many / some) == pytest.approx((0.6, 1.1))
 
 
 async def test_counts_who_comes_first(world: World) -> None:
