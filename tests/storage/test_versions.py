@@ -6,6 +6,7 @@ from itertools import chain
 
 import pytest
 
+from storage.class_questions import Answer, train_after_all
 from storage.contract import Failed, FailureReason, ImagineRequest, SubjectKind, Trained, Variant
 from storage.database import Database
 from storage.errors import ModelNotFound, ModelNotReady, NameTaken
@@ -23,7 +24,7 @@ from storage.variants import (
     use_version,
     versions,
 )
-from tests.storage.examples import ANN, BASE, BOB, NOW, new_imagining, new_training, trained
+from tests.storage.examples import ANN, BASE, BOB, CHANNEL, GUILD, NOW, new_imagining, new_training, trained
 
 
 async def asked_again(database: Database, model_id: str, flaws: tuple[str, ...] = (), photos: int = 4) -> Job:
@@ -155,3 +156,22 @@ async def test_a_version_knows_its_class(database: Database) -> None:
         assert (model.class_noun, model.subject_kind) == ("puppy", SubjectKind.OBJECT)
         await use_version(session, model, 2)
         assert (model.class_noun, model.subject_kind) == ("dog", SubjectKind.PET)
+
+
+async def test_a_question_about_the_class_goes_on_with_the_model(database: Database) -> None:
+    first, _, _ = await trained_twice(database)
+    third = await asked_again(database, str(first.model_id), flaws=("dark",), photos=3)
+    doubt = Failed(job=third.id, attempt=1, seq=1, reason=FailureReason.CLASS_DOUBTFUL, seen_class="fox")
+    async with database.write() as session:
+        await apply_event(session, doubt, NOW)
+    answer = Answer(
+        job="a" * 32, model="b" * 32, class_noun="fox", subject_kind=SubjectKind.PET, interaction_id=1, guild_id=GUILD,
+        channel_id=CHANNEL,
+    )  # fmt: skip
+    async with database.write() as session:
+        asked = await session.get_one(Job, third.id)
+        fourth = await train_after_all(session, asked, answer, NOW)
+    assert (fourth.model_id, fourth.photo_flaws) == (first.model_id, ["dark"])
+    await ended(database, fourth)
+    model = await model_of(database, first)
+    assert (model.version, model.class_noun) == (3, "fox")
