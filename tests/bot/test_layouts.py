@@ -1,6 +1,6 @@
 """Whatever the rows hold, Discord takes the layout: cards of pictures, pages of models, and their forms."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -12,6 +12,7 @@ from discord import ui
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.language import LANGUAGES, speak
 from bot.looks import Look, curated
 from bot.prompts import read_negative, tidy
 from bot.reworking import Begun
@@ -42,10 +43,18 @@ from storage.schema import DeliveryProblem, Image, Job, JobState, Model, ModelSt
 from storage.variants import MOST_VERSIONS, Version
 from tests.bot.payloads import check_message, check_modal
 
+SPOKEN = st.sampled_from(["en-US", *LANGUAGES]).map(speak)
+"""What is drawn after it is said in this language."""
 SNOWFLAKES = st.integers(1, 2**64 - 1)
 HEX = st.uuids(version=4).map(lambda uuid: uuid.hex)
 TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive
 PROMPTS = st.text(st.sampled_from("aß`*<@>#\\[]()|_~ \n\u202e太🐕"), max_size=MAX_PROMPT_CHARS)
+
+
+@pytest.fixture(autouse=True)
+def english_again() -> Iterator[None]:
+    yield
+    speak(None)
 
 
 def usable_name(name: str) -> bool:
@@ -140,9 +149,16 @@ def drawn(job: Job, seeds: Sequence[int]) -> list[Image]:
 
 
 @given(
-    jobs(), st.none() | models(), st.lists(st.integers(0, MAX_SEED), max_size=4), st.integers(0, 10**6), st.booleans()
+    jobs(),
+    st.none() | models(),
+    st.lists(st.integers(0, MAX_SEED), max_size=4),
+    st.integers(0, 10**6),
+    st.booleans(),
+    SPOKEN,
 )
-def test_any_picture_card(job: Job, model: Model | None, seeds: list[int], place: int, alive: bool) -> None:
+def test_any_picture_card(
+    job: Job, model: Model | None, seeds: list[int], place: int, alive: bool, spoken: None
+) -> None:
     images = drawn(job, seeds if job.state is JobState.SUCCEEDED else [])
     files = [file(f"picture-{image.position}") for image in images]
 
@@ -154,8 +170,8 @@ def test_any_picture_card(job: Job, model: Model | None, seeds: list[int], place
 
 
 @settings(max_examples=30)
-@given(st.data(), st.lists(jobs(), min_size=2, max_size=8), st.lists(models(), min_size=1, max_size=8), PROMPTS)
-def test_any_card_of_a_set(data: st.DataObject, rows: list[Job], known: list[Model], words: str) -> None:
+@given(st.data(), st.lists(jobs(), min_size=2, max_size=8), st.lists(models(), min_size=1, max_size=8), PROMPTS, SPOKEN)
+def test_any_card_of_a_set(data: st.DataObject, rows: list[Job], known: list[Model], words: str, spoken: None) -> None:
     for job, model in zip(rows, known, strict=False):
         job.model_id = model.id
     images = [image for job in rows if job.state is JobState.SUCCEEDED for image in drawn(job, [1, 2])][:MAX_GALLERY]
@@ -172,8 +188,8 @@ def test_any_card_of_a_set(data: st.DataObject, rows: list[Job], known: list[Mod
     check_message(render_details(Details(jobs=rows, models=models_of, images=images, words=words, parent=where)))
 
 
-@given(st.lists(models(), max_size=PAGE_MODELS), SNOWFLAKES, st.sampled_from(Scope), st.data())
-def test_any_page_of_models(rows: list[Model], viewer: int, scope: Scope, data: st.DataObject) -> None:
+@given(st.lists(models(), max_size=PAGE_MODELS), SNOWFLAKES, st.sampled_from(Scope), st.data(), SPOKEN)
+def test_any_page_of_models(rows: list[Model], viewer: int, scope: Scope, data: st.DataObject, spoken: None) -> None:
     total = data.draw(st.integers(len(rows), 600_000))
     page = data.draw(st.integers(0, model_gallery.page_count(total) - 1))
     shown = [Shown(model, data.draw(st.none() | st.builds(file, st.just(model.id)))) for model in rows]
@@ -207,8 +223,8 @@ def entries(draw: st.DrawFn) -> Entry:
     )
 
 
-@given(st.lists(entries(), max_size=PAGE_JOBS, unique_by=lambda entry: entry.job.id), st.booleans(), st.data())
-def test_any_page_of_jobs(rows: list[Entry], alive: bool, data: st.DataObject) -> None:
+@given(st.lists(entries(), max_size=PAGE_JOBS, unique_by=lambda entry: entry.job.id), st.booleans(), st.data(), SPOKEN)
+def test_any_page_of_jobs(rows: list[Entry], alive: bool, data: st.DataObject, spoken: None) -> None:
     total = data.draw(st.integers(len(rows), 5 * 10**6))
     page = data.draw(st.integers(0, job_list.page_count(total) - 1))
     usage = {kind: Usage(used=10**6, limit=data.draw(st.none() | st.integers(0, 10**6))) for kind in JobKind}
@@ -237,8 +253,10 @@ async def test_every_page_of_looks(own: int, page: int) -> None:
     check_modal(AddForm())
 
 
-@given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), st.booleans(), st.data())
-def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool, data: st.DataObject) -> None:
+@given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), st.booleans(), st.data(), SPOKEN)
+def test_any_model(
+    model: Model, viewer: int, scope: Scope, page: int, own: bool, data: st.DataObject, spoken: None
+) -> None:
     place = Place(model.owner_id if own else viewer, scope, page)
     guild = data.draw(st.none() | st.just(model.shared_guild_id) | SNOWFLAKES)
 
@@ -258,14 +276,14 @@ def test_any_model(model: Model, viewer: int, scope: Scope, page: int, own: bool
     check_message(model_gallery.render_question(model, place).view)
 
 
-@given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1))
-def test_any_form(model: Model, viewer: int, scope: Scope, page: int) -> None:
+@given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), SPOKEN)
+def test_any_form(model: Model, viewer: int, scope: Scope, page: int, spoken: None) -> None:
     check_modal(ImagineForm(model))
     check_modal(RenameForm(model, Place(viewer, scope, page)))
 
 
-@given(jobs(), st.none() | models())
-def test_any_form_about_a_picture(job: Job, model: Model | None) -> None:
+@given(jobs(), st.none() | models(), SPOKEN)
+def test_any_form_about_a_picture(job: Job, model: Model | None, spoken: None) -> None:
     check_modal(EditForm(job, model, tidy(job.prompt_shown or "x"), job.request["negative_prompt"]))
     check_modal(ReportForm(job.id))
     (image,) = drawn(job, [1])
