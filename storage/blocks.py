@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import Blocked
@@ -11,13 +11,16 @@ from storage.outcomes import stop_job
 from storage.schema import ACTIVE, Block, Job
 
 EVERYWHERE = 0
+BLOCKS = (
+    select(Block.words, Block.guild_id)
+    .where(Block.person_id == bindparam("person"), Block.guild_id.in_((EVERYWHERE, bindparam("guild"))))
+    .order_by(Block.guild_id)
+)
 
 
 async def check_not_blocked(session: AsyncSession, person_id: int, guild_id: int | None) -> None:
     """Raises `Blocked`."""
-    places = Block.guild_id.in_((EVERYWHERE, guild_id or EVERYWHERE))
-    query = select(Block.words, Block.guild_id).where(Block.person_id == person_id, places).order_by(Block.guild_id)
-    block = (await session.execute(query)).first()
+    block = (await session.execute(BLOCKS, {"person": person_id, "guild": guild_id or EVERYWHERE})).first()
     if block is not None:
         raise Blocked(block.words, everywhere=block.guild_id == EVERYWHERE)
 

@@ -2,18 +2,18 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import WrongChannel
 from storage.schema import OpenChannel
 
 MOST_CHANNELS = 25
+OPEN = select(OpenChannel.channel_id).where(OpenChannel.guild_id == bindparam("guild")).order_by(OpenChannel.channel_id)
 
 
 async def open_channels(session: AsyncSession, guild_id: int) -> Sequence[int]:
-    query = select(OpenChannel.channel_id).where(OpenChannel.guild_id == guild_id).order_by(OpenChannel.channel_id)
-    return (await session.scalars(query)).all()
+    return (await session.scalars(OPEN, {"guild": guild_id})).all()
 
 
 async def check_open_channel(session: AsyncSession, guild_id: int, places: Collection[int]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, not_, or_, select
+from sqlalchemy import Integer, and_, bindparam, exists, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.companions import goes_on, lead_of, members
@@ -18,6 +18,21 @@ EDIT_INTERVAL = timedelta(seconds=3)
 """A card is edited no faster than this while its job runs."""
 PLACES_SHOWN = 10
 
+# Written once, for they are asked again and again.
+PROGRESS = and_(Delivery.state == DeliveryState.SENT, goes_on())
+DUE = (
+    select(Delivery)
+    .join(Job, Job.id == Delivery.job_id)
+    .where(Delivery.dirty, Delivery.not_before <= bindparam("at"))
+    .where(Delivery.channel_id.not_in(bindparam("busy", expanding=True)))
+    .where(or_(Delivery.channel_id.not_in(bindparam("paced", expanding=True)), not_(PROGRESS)))
+    .order_by(Delivery.not_before, Delivery.id)
+    .limit(bindparam("most", type_=Integer))
+)
+OF_JOB = (
+    select(Delivery).where(Delivery.job_id == bindparam("job"), Delivery.kind == bindparam("what")).with_for_update()
+)
+
 
 async def due_deliveries(
     session: AsyncSession, at: datetime, limit: int = 20, *, busy: Collection[int] = (), paced: Collection[int] = ()
@@ -26,10 +41,8 @@ async def due_deliveries(
 
     Nothing for the `busy` channels, and for the `paced` ones nothing that only shows how far an active job is.
     """
-    progress = and_(Delivery.state == DeliveryState.SENT, goes_on())
-    query = select(Delivery).join(Job, Job.id == Delivery.job_id).where(Delivery.dirty, Delivery.not_before <= at)
-    query = query.where(Delivery.channel_id.not_in(busy), or_(Delivery.channel_id.not_in(paced), not_(progress)))
-    return (await session.scalars(query.order_by(Delivery.not_before, Delivery.id).limit(limit))).all()
+    channels = {"busy": list(busy), "paced": list(paced)}
+    return (await session.scalars(DUE, channels | {"at": at, "most": limit})).all()
 
 
 async def only_progress(session: AsyncSession, deliveries: Sequence[Delivery]) -> set[int]:
@@ -42,8 +55,7 @@ async def only_progress(session: AsyncSession, deliveries: Sequence[Delivery]) -
 
 
 async def find_delivery(session: AsyncSession, job_id: str, kind: DeliveryKind) -> Delivery | None:
-    query = select(Delivery).where(Delivery.job_id == job_id, Delivery.kind == kind).with_for_update()
-    return (await session.scalars(query)).one_or_none()
+    return (await session.scalars(OF_JOB, {"job": job_id, "what": kind})).one_or_none()
 
 
 async def mark_card_posted(session: AsyncSession, job_id: str, message_id: int) -> bool:

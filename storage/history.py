@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
 from storage.companions import members
 from storage.contract import JobKind
@@ -28,6 +29,7 @@ from storage.schema import (
     PictureSet,
 )
 
+HOW_LONG = load_only(Job.request, Job.steps, Job.seconds, raiseload=True)
 HISTORY = timedelta(days=14)
 """How far back a person's list goes; a job that has not ended is on it however old it is."""
 
@@ -91,13 +93,13 @@ async def count_jobs(session: AsyncSession, owner_id: int, at: datetime) -> int:
 async def finished_trainings(session: AsyncSession, base: str, limit: int = 20) -> Sequence[Job]:
     """Return trainings on this base that came to their end, the newest first."""
     query = select(Job).where(Job.state == JobState.SUCCEEDED, Job.kind == JobKind.TRAIN, Job.base == base)
-    return (await session.scalars(query.order_by(Job.created_at.desc()).limit(limit))).all()
+    return (await session.scalars(query.options(HOW_LONG).order_by(Job.created_at.desc()).limit(limit))).all()
 
 
 async def finished_imaginings(session: AsyncSession, base: str, limit: int = 20) -> Sequence[Job]:
     """Return requests for pictures of this base that came to their end, the newest first."""
     query = select(Job).where(Job.state == JobState.SUCCEEDED, Job.kind == JobKind.IMAGINE, Job.base == base)
-    return (await session.scalars(query.order_by(Job.created_at.desc()).limit(limit))).all()
+    return (await session.scalars(query.options(HOW_LONG).order_by(Job.created_at.desc()).limit(limit))).all()
 
 
 async def count_active_trainings(session: AsyncSession, base: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import and_, bindparam, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.admission import check_admitted
@@ -68,6 +68,27 @@ __all__ = [
 
 MAX_WAITING_IMAGININGS = 50
 NO_LIMIT = None
+
+# Written once, for they are asked at every request.
+ACTIVE_IMAGININGS = (
+    select(func.count(func.coalesce(Companion.lead_id, Job.id).distinct()))
+    .select_from(Job)
+    .outerjoin(Companion, Companion.job_id == Job.id)
+    .where(Job.owner_id == bindparam("owner"), Job.state.in_(ACTIVE), Job.kind == JobKind.IMAGINE)
+)
+AT_OWN_TIME = and_(Job.created_at == bindparam("own_time"), Job.id < bindparam("own_id"))
+EARLIER = (
+    select(func.count())
+    .select_from(Job)
+    .where(Job.kind == bindparam("own_kind"), Job.base == bindparam("own_base"), Job.state.in_(WAITING))
+    .where(or_(Job.created_at < bindparam("own_time"), AT_OWN_TIME))
+)
+OF_INTERACTION = select(Job).where(Job.interaction_id == bindparam("number"))
+PICTURES = (
+    select(Image)
+    .where(Image.job_id == bindparam("job"), Image.variant == bindparam("drawn_by"))
+    .order_by(Image.position)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,10 +252,7 @@ async def check_may_draw(
     session: AsyncSession, owner_id: int, count: int, at: datetime, limit: int, per_day: int | None
 ) -> None:
     """Raises `TooManyJobs`, `QuotaUsedUp`; pictures that were asked for together count as one job."""
-    asked = func.count(func.coalesce(Companion.lead_id, Job.id).distinct())
-    query = select(asked).select_from(Job).outerjoin(Companion, Companion.job_id == Job.id)
-    active = query.where(Job.owner_id == owner_id, Job.state.in_(ACTIVE), Job.kind == JobKind.IMAGINE)
-    if (await session.scalar(active) or 0) >= limit:
+    if (await session.scalar(ACTIVE_IMAGININGS, {"owner": owner_id}) or 0) >= limit:
         raise TooManyJobs(limit)
     await check_quota(session, owner_id, JobKind.IMAGINE, count, per_day, at)
 
@@ -310,8 +328,7 @@ async def active_requests(session: AsyncSession, owner_id: int) -> Sequence[Job]
 
 async def pictures_of(session: AsyncSession, job_id: str, variant: Variant = Variant.BEST) -> Sequence[Image]:
     """Return what the job drew, in its order; of a training the samples of one variant."""
-    query = select(Image).where(Image.job_id == job_id, Image.variant == variant)
-    return (await session.scalars(query.order_by(Image.position))).all()
+    return (await session.scalars(PICTURES, {"job": job_id, "drawn_by": variant})).all()
 
 
 async def delete_pictures(session: AsyncSession, job_id: str) -> list[str]:
@@ -326,10 +343,8 @@ async def queue_place(session: AsyncSession, job: Job) -> int:
     """Return 1 for the job that comes next of its kind, and 0 for one that no longer waits."""
     if job.state not in WAITING:
         return 0
-    earlier = or_(Job.created_at < job.created_at, and_(Job.created_at == job.created_at, Job.id < job.id))
-    query = select(func.count()).select_from(Job)
-    before = query.where(Job.kind == job.kind, Job.base == job.base, Job.state.in_(WAITING), earlier)
-    return 1 + (await session.scalar(before) or 0)
+    own = {"own_kind": job.kind, "own_base": job.base, "own_time": job.created_at, "own_id": job.id}
+    return 1 + (await session.scalar(EARLIER, own) or 0)
 
 
 async def request_cancel(session: AsyncSession, job_id: str, asker_id: int, at: datetime) -> Job:
@@ -349,7 +364,7 @@ async def request_cancel(session: AsyncSession, job_id: str, asker_id: int, at: 
 
 
 async def job_of_interaction(session: AsyncSession, interaction_id: int) -> Job | None:
-    return (await session.scalars(select(Job).where(Job.interaction_id == interaction_id))).one_or_none()
+    return (await session.scalars(OF_INTERACTION, {"number": interaction_id})).one_or_none()
 
 
 async def _model_to_train(session: AsyncSession, new: NewTraining, name: str, at: datetime) -> Model:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
@@ -12,6 +12,11 @@ from storage.schema import Limit
 EVERYBODY = 0
 """Stands where a role stands."""
 MOST_ROLES = 25
+LIMITS = select(Limit.role_id, Limit.per_day).where(
+    Limit.guild_id == bindparam("guild"),
+    Limit.kind == bindparam("kind"),
+    Limit.role_id.in_(bindparam("roles", expanding=True)),
+)
 
 
 async def limit_of(session: AsyncSession, kind: JobKind, guild_id: int, roles: Collection[int]) -> int | None:
@@ -19,8 +24,7 @@ async def limit_of(session: AsyncSession, kind: JobKind, guild_id: int, roles: C
 
     A role's limit stands in place of everybody's; of several the most generous counts.
     """
-    query = select(Limit.role_id, Limit.per_day).where(Limit.guild_id == guild_id, Limit.kind == kind)
-    found = await session.execute(query.where(Limit.role_id.in_({EVERYBODY, *roles})))
+    found = await session.execute(LIMITS, {"guild": guild_id, "kind": kind, "roles": [EVERYBODY, *roles]})
     rows: dict[int, int] = {row.role_id: row.per_day for row in found}
     everybody = rows.pop(EVERYBODY, None)
     return max(rows.values(), default=everybody)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -29,6 +29,21 @@ class Release:
     accepted_at: datetime
 
 
+def _unsent() -> tuple[ColumnElement[bool], ...]:
+    return OutboxEntry.sent_at.is_(None), OutboxEntry.attempt == Job.attempt, Job.state == JobState.ACCEPTED
+
+
+# Written once, for they are asked again and again.
+QUEUES = select(OutboxEntry.queue, Job.kind).join(Job, Job.id == OutboxEntry.job_id).where(*_unsent()).distinct()
+QUEUED = (
+    select(func.count())
+    .select_from(OutboxEntry)
+    .join(Job, Job.id == OutboxEntry.job_id)
+    .where(OutboxEntry.queue == bindparam("in_line"), OutboxEntry.attempt == Job.attempt, Job.state == JobState.QUEUED)
+)
+TO_CANCEL = select(Job).where(Job.state.in_((JobState.QUEUED, JobState.RUNNING)), Job.cancel_requested_at.is_not(None))
+
+
 async def next_releases(session: AsyncSession, windows: Mapping[JobKind, int]) -> Sequence[Release]:
     """Return what to send now: of each queue as much as its window still holds, by turns between people.
 
@@ -40,8 +55,7 @@ async def next_releases(session: AsyncSession, windows: Mapping[JobKind, int]) -
     if await holds_back(session):
         return []
     releases: list[Release] = []
-    queues = select(OutboxEntry.queue, Job.kind).join(Job, Job.id == OutboxEntry.job_id).where(*_unsent()).distinct()
-    for queue, kind in (await session.execute(queues)).all():
+    for queue, kind in (await session.execute(QUEUES)).all():
         free = windows[kind] - await _in_redis(session, queue)
         if free > 0:
             releases += await _by_turns(session, queue, free)
@@ -75,8 +89,7 @@ async def release_again(session: AsyncSession, job_id: str, attempt: int, at: da
 
 async def jobs_to_cancel(session: AsyncSession) -> Sequence[Job]:
     """Return the jobs that somebody wants to stop and that Redis has."""
-    wanted = Job.state.in_((JobState.QUEUED, JobState.RUNNING)), Job.cancel_requested_at.is_not(None)
-    return (await session.scalars(select(Job).where(*wanted))).all()
+    return (await session.scalars(TO_CANCEL)).all()
 
 
 async def jobs_to_hold_back(session: AsyncSession) -> Sequence[Job]:
@@ -93,9 +106,7 @@ async def jobs_in_redis(session: AsyncSession) -> Sequence[Job]:
 
 async def _in_redis(session: AsyncSession, queue: str) -> int:
     """Count what waits in Redis; what runs makes room for the next."""
-    query = select(func.count()).select_from(OutboxEntry).join(Job, Job.id == OutboxEntry.job_id)
-    query = query.where(OutboxEntry.queue == queue, OutboxEntry.attempt == Job.attempt, Job.state == JobState.QUEUED)
-    return await session.scalar(query) or 0
+    return await session.scalar(QUEUED, {"in_line": queue}) or 0
 
 
 async def _by_turns(session: AsyncSession, queue: str, limit: int) -> list[Release]:
@@ -125,7 +136,3 @@ async def _by_turns(session: AsyncSession, queue: str, limit: int) -> list[Relea
         )
         for entry, kind, accepted_at, owner_id in (await session.execute(query)).all()
     ]
-
-
-def _unsent() -> tuple[ColumnElement[bool], ...]:
-    return OutboxEntry.sent_at.is_(None), OutboxEntry.attempt == Job.attempt, Job.state == JobState.ACCEPTED
