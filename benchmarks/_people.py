@@ -26,7 +26,7 @@ from gpu_worker.engine.sampling import noise_of
 from gpu_worker.engine.sizes import for_display
 from gpu_worker.engine.slots import WORD_LAYER, SlotLayer
 from gpu_worker.engine.studio import Studio
-from storage.contract import Adapter, ImagineRequest
+from storage.contract import Adapter, ImagineRequest, Quality
 
 PLACES = ("on the beach", "in the snow", "in a forest", "on the moon")
 NEGATIVE = "blurry"
@@ -60,6 +60,7 @@ class Drawing:
     steps: int
     guidance_scale: float
     size: int
+    quality: Quality | None = None
 
 
 def base_of(source: str, device: str) -> BaseModel:
@@ -150,6 +151,7 @@ class Ours:
             seed=person.seed,
             steps=how.steps,
             guidance_scale=how.guidance_scale,
+            quality=how.quality,
             lossless=True,  # as the other sides save theirs
         )
         return pipe.Imagine(request=request, adapter=person.path, folder=self.folder / job)

@@ -94,6 +94,7 @@ class Bounds:
 class Bench:
     def __init__(self, model: Resident, judge: Embedder, folder: Path) -> None:
         self.model, self.judge, self.folder = model, judge, folder
+        self.sampler = default_sampler(model.base.family)
 
     def bounds(self, subject: Subject) -> Bounds:
         def score(pictures: Sequence[Image.Image]) -> float:
@@ -172,7 +173,7 @@ class Bench:
 
     def draw(self, orders: Sequence[PictureOrder]) -> list[Image.Image]:
         """Draw at the base's native size, which is what is scored."""
-        pixels = finish(draw(self.model, orders, default_sampler(self.model.base.family)))
+        pixels = finish(draw(self.model, orders, self.sampler))
         return [to_image(picture) for picture in pixels]
 
 

@@ -63,8 +63,9 @@ def engine_command(settings: WorkerSettings) -> list[str]:
     command += ["--device", settings.device, "--cache", str(settings.cache_dir.absolute())]
     command += ["--training-slots", str(settings.training_slots)]
     command += ["--compile"] if settings.compile else []
-    if settings.fast_lora:
-        command += ["--fast-lora", settings.fast_lora, "--fast-sampler", settings.fast_sampler]
+    if settings.fast_source:
+        sampler = settings.fast_sampler if settings.fast_lora else "ddim"
+        command += ["--fast-lora", settings.fast_source, "--fast-sampler", sampler]
         command += ["--fast-steps", str(settings.fast_steps)] if settings.fast_steps else []
         command += ["--fast-by-default"] if settings.fast_by_default else []
     if settings.preview_decoder:

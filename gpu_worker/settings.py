@@ -13,6 +13,7 @@ from storage.bases import DEMO, base_name
 from storage.contract import JobKind
 
 DEMO_BASE = Path(__file__).parent / "demo_bundle" / "base"
+DEMO_FAST = Path(__file__).parent / "demo_bundle" / "fast" / "pytorch_lora_weights.safetensors"
 
 
 def _host_name() -> str:
@@ -112,6 +113,11 @@ class WorkerSettings(BaseSettings):
 
     def limit_seconds(self, kind: JobKind) -> float:
         return self.train_timeout_seconds if kind is JobKind.TRAIN else self.imagine_timeout_seconds
+
+    @property
+    def fast_source(self) -> str:
+        """The LoRA of the fast copy, if any: the demo base brings its own."""
+        return str(DEMO_FAST) if self.base_model == DEMO and not self.fast_lora else self.fast_lora
 
     @property
     def base_source(self) -> str:

@@ -143,7 +143,9 @@ def test_scenes_never_show_held_out_art(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_bundle_keeps_its_size_limit_and_holds_safetensors_only() -> None:
-    assert 10_000_000 < export.weight_bytes(BUNDLE) <= export.MAX_WEIGHT_BYTES
+    fast = export.weight_bytes(BUNDLE / "fast")
+    assert 10_000_000 < export.weight_bytes(BUNDLE) - fast <= export.MAX_WEIGHT_BYTES
+    assert 1_000_000 < fast <= export.MAX_FAST_BYTES
     assert {path.suffix for path in BUNDLE.rglob("*") if path.is_file()} <= {
         ".safetensors",
         ".json",

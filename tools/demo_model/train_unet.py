@@ -169,7 +169,9 @@ def pipeline(
     return made
 
 
-def show(pipe: StableDiffusionPipeline, path: Path, seed: int = 0) -> None:
+def show(
+    pipe: StableDiffusionPipeline, path: Path, seed: int = 0, *, steps: int = 20, guidance_scale: float = 4.0
+) -> None:
     """Draw a grid: every class (across) in some places (down), each picture from its own seed."""
     nouns = list(art.CLASSES)
     rows = []
@@ -178,7 +180,7 @@ def show(pipe: StableDiffusionPipeline, path: Path, seed: int = 0) -> None:
     ):
         prompts = [f"{captions.with_article(noun, 'a')} {phrase}".strip() for noun in nouns]
         generators = [torch.Generator().manual_seed(seed + 100 * row + column) for column in range(len(nouns))]
-        options = {"num_inference_steps": 20, "guidance_scale": 4.0, "height": 64, "width": 64}
+        options = {"num_inference_steps": steps, "guidance_scale": guidance_scale, "height": 64, "width": 64}
         images = pipe(
             [f"a photo of {prompt}" for prompt in prompts], generator=generators, output_type="pt", **options
         ).images
