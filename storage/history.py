@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import Integer, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 
@@ -29,9 +29,31 @@ from storage.schema import (
     PictureSet,
 )
 
-HOW_LONG = load_only(Job.request, Job.steps, Job.seconds, raiseload=True)
 HISTORY = timedelta(days=14)
 """How far back a person's list goes; a job that has not ended is on it however old it is."""
+
+
+MOST = bindparam("most", type_=Integer)
+LATELY = and_(
+    Job.owner_id == bindparam("owner"),
+    Job.id.not_in(select(Companion.job_id)),
+    or_(Job.created_at > bindparam("since"), Job.state.in_(ACTIVE)),
+)
+HOW_MANY = select(func.count()).select_from(Job).where(LATELY)
+RECENT = (
+    select(Job)
+    .where(LATELY)
+    .order_by(Job.created_at.desc(), Job.id)
+    .offset(bindparam("first", type_=Integer))
+    .limit(MOST)
+)
+FINISHED = (
+    select(Job)
+    .where(Job.state == JobState.SUCCEEDED, Job.kind == bindparam("what"), Job.base == bindparam("on"))
+    .options(load_only(Job.request, Job.steps, Job.seconds, raiseload=True))
+    .order_by(Job.created_at.desc())
+    .limit(MOST)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,19 +109,17 @@ async def message_of(session: AsyncSession, job_id: str) -> Message | None:
 
 
 async def count_jobs(session: AsyncSession, owner_id: int, at: datetime) -> int:
-    return await session.scalar(select(func.count()).select_from(Job).where(_recent(owner_id, at))) or 0
+    return await session.scalar(HOW_MANY, {"owner": owner_id, "since": at - HISTORY}) or 0
 
 
 async def finished_trainings(session: AsyncSession, base: str, limit: int = 20) -> Sequence[Job]:
     """Return trainings on this base that came to their end, the newest first."""
-    query = select(Job).where(Job.state == JobState.SUCCEEDED, Job.kind == JobKind.TRAIN, Job.base == base)
-    return (await session.scalars(query.options(HOW_LONG).order_by(Job.created_at.desc()).limit(limit))).all()
+    return (await session.scalars(FINISHED, {"what": JobKind.TRAIN, "on": base, "most": limit})).all()
 
 
 async def finished_imaginings(session: AsyncSession, base: str, limit: int = 20) -> Sequence[Job]:
     """Return requests for pictures of this base that came to their end, the newest first."""
-    query = select(Job).where(Job.state == JobState.SUCCEEDED, Job.kind == JobKind.IMAGINE, Job.base == base)
-    return (await session.scalars(query.options(HOW_LONG).order_by(Job.created_at.desc()).limit(limit))).all()
+    return (await session.scalars(FINISHED, {"what": JobKind.IMAGINE, "on": base, "most": limit})).all()
 
 
 async def count_active_trainings(session: AsyncSession, base: str) -> int:
@@ -109,13 +129,8 @@ async def count_active_trainings(session: AsyncSession, base: str) -> int:
 
 async def list_jobs(session: AsyncSession, owner_id: int, at: datetime, offset: int, limit: int) -> list[Entry]:
     """Return a page of the person's jobs, the newest first."""
-    query = select(Job).where(_recent(owner_id, at)).order_by(Job.created_at.desc(), Job.id)
-    return [await _entry(session, job) for job in await session.scalars(query.offset(offset).limit(limit))]
-
-
-def _recent(owner_id: int, at: datetime) -> ColumnElement[bool]:
-    alone = Job.id.not_in(select(Companion.job_id))
-    return and_(Job.owner_id == owner_id, alone, or_(Job.created_at > at - HISTORY, Job.state.in_(ACTIVE)))
+    asked = {"owner": owner_id, "since": at - HISTORY, "first": offset, "most": limit}
+    return [await _entry(session, job) for job in await session.scalars(RECENT, asked)]
 
 
 async def _words(session: AsyncSession, job: Job) -> str | None:

@@ -33,6 +33,7 @@ from storage.schema import ACTIVE, Image, Job, Model, ModelStatus, Photo, RoleSh
 from storage.variants import delete_variants
 
 __all__ = [
+    "asked_by",
     "check_name_free",
     "check_up",
     "cover_key",
@@ -126,7 +127,7 @@ async def suggest_models(
 
     People wait for this letter by letter, and a server may share thousands. Of each there is what a choice says.
     """
-    asked = _asked_by(asker_id, guild_id, roles) | {"part": _escaped(part), "most": limit}
+    asked = asked_by(asker_id, guild_id, roles) | {"part": _escaped(part), "most": limit}
     return (await session.scalars(SUGGESTED, asked)).all()
 
 
@@ -137,7 +138,7 @@ async def usable_models(
 
     Public ones are too many for that; they are drawn with where they are chosen.
     """
-    return (await session.scalars(USABLE, _asked_by(asker_id, guild_id, roles))).all()
+    return (await session.scalars(USABLE, asked_by(asker_id, guild_id, roles))).all()
 
 
 async def models_named(
@@ -148,10 +149,11 @@ async def models_named(
     Those are what the person may draw with here, and their own that cannot be drawn with yet. A name that only stands
     inside another word is among them.
     """
-    return (await session.scalars(NAMED, _asked_by(asker_id, guild_id, roles) | {"said": said})).all()
+    return (await session.scalars(NAMED, asked_by(asker_id, guild_id, roles) | {"said": said})).all()
 
 
-def _asked_by(asker_id: int, guild_id: int | None, roles: Collection[int]) -> dict[str, Any]:
+def asked_by(asker_id: int, guild_id: int | None, roles: Collection[int]) -> dict[str, Any]:
+    """Return what a statement with `ASKER`, `HERE` and `ROLES` is run with."""
     return {"asker": asker_id, "here": guild_id, "roles": list(roles)}
 
 

@@ -8,8 +8,9 @@ and so does what the safety check kept back. A deleted channel gives nothing bac
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.companions import lead_of
@@ -19,6 +20,12 @@ from storage.schema import Charge, Delivery, DeliveryKind, DeliveryProblem, Deli
 
 DAY = timedelta(days=1)
 """Quotas hold for any 24 hours that end now, so that nothing depends on anybody's midnight."""
+COUNTED = (
+    select(Charge.amount, Charge.at)
+    .where(Charge.owner_id == bindparam("owner"), Charge.kind == bindparam("what"))
+    .where(Charge.at > bindparam("since"), Charge.refunded_at.is_(None))
+    .order_by(Charge.at)
+)
 OUTCOME = {JobKind.TRAIN: DeliveryKind.RESULT, JobKind.IMAGINE: DeliveryKind.CARD}
 """The message in which a person sees what came of a job."""
 
@@ -39,7 +46,7 @@ async def check_quota(
     """Raises `QuotaUsedUp` when so much more does not fit into `per_day`; None sets no limit."""
     if per_day is None:
         return
-    charges = (await session.execute(_counted(owner_id, kind, at).order_by(Charge.at))).all()
+    charges = (await session.execute(COUNTED, _of_a_day(owner_id, kind, at))).all()
     left = per_day - sum(charge.amount for charge in charges)
     if amount <= left:
         return
@@ -54,7 +61,7 @@ async def check_quota(
 
 async def used(session: AsyncSession, owner_id: int, kind: JobKind, at: datetime) -> int:
     """Return how much of the quota of the last 24 hours is taken."""
-    return sum(charge.amount for charge in (await session.execute(_counted(owner_id, kind, at))).all())
+    return sum(charge.amount for charge in (await session.execute(COUNTED, _of_a_day(owner_id, kind, at))).all())
 
 
 def charge(session: AsyncSession, job: Job, at: datetime) -> None:
@@ -107,6 +114,5 @@ def _amount(job: Job) -> int:
     return 1 if job.kind is JobKind.TRAIN else int(job.request["count"])
 
 
-def _counted(owner_id: int, kind: JobKind, at: datetime) -> Select[int, datetime]:
-    query = select(Charge.amount, Charge.at).where(Charge.owner_id == owner_id, Charge.kind == kind)
-    return query.where(Charge.at > at - DAY, Charge.refunded_at.is_(None))
+def _of_a_day(owner_id: int, kind: JobKind, at: datetime) -> dict[str, Any]:
+    return {"owner": owner_id, "what": kind, "since": at - DAY}
