@@ -16,7 +16,7 @@ from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.rendered import Rendered
 from bot.views.training_card import QUALITIES, asked_by
 from bot.views.way_buttons import PictureMenu, WayButton, ways_from
-from storage.contract import ImagineRequest
+from storage.contract import ImagineRequest, Tool
 from storage.schema import Image, Job, JobState, Model, SetKind
 
 ALT_CHARS = 1024
@@ -193,5 +193,6 @@ def _settings(job: Job) -> Iterator[str]:
         yield ngettext("{count} step", "{count} steps", request.steps)
     if request.guidance_scale is not None:
         yield _("guidance {scale}").format(scale=f"{request.guidance_scale:g}")
-    if request.negative_prompt:
+    around_it = request.source is not None and request.source.tool is Tool.OUTPAINT  # its own subject is kept out
+    if request.negative_prompt and not around_it:
         yield _("without {words}").format(words=text.quote(request.negative_prompt, 100))

@@ -191,6 +191,7 @@ async def test_more_is_drawn_around_a_picture(world: World, restart: Restart) ->
     await drawn(world, wide)
     await world.deliver(after=5)
 
+    assert "without" not in words(newest(world))
     await world.ada.click(newest(world), label="Vary a lot")  # of the whole, and of whom it shows
 
     varied = await only_job(world)
