@@ -44,7 +44,7 @@ def wanted() -> Catalog:
     catalog = Catalog(domain=DOMAIN, project="Dreambot", charset="utf-8")
     for path, _, message, _, context in extract_from_dir(BOT, [("**.py", "python")], keywords=MARKS):
         catalog.add(message, locations=[(f"bot/{path}", 0)], context=context)
-    for context, message in _of_commands():
+    for context, message in of_commands():
         catalog.add(message, locations=[("bot/commands", 0)], context=context)
     for look in curated().values():
         catalog.add(look.name, locations=[("bot/looks/looks.toml", 0)], context="look")
@@ -52,7 +52,7 @@ def wanted() -> Catalog:
     return catalog
 
 
-def _of_commands() -> Iterator[tuple[str | None, str]]:
+def of_commands() -> Iterator[tuple[str | None, str]]:
     bot = commands.Bot(command_prefix=commands.when_mentioned, intents=discord.Intents.none())
     vars(bot)["services"] = SimpleNamespace(base="demo")  # all that commands ask for before they are used
     register_all(cast(Dreambot, bot))

@@ -53,7 +53,7 @@ async def choose_look(interaction: "discord.Interaction[Dreambot]", typed: str) 
     services = interaction.client.services
     async with services.database.read() as session:
         looks = await looks_for(session, services.base, interaction.guild_id)
-    choices = [Choice(name="None", value=NO_LOOK)]
+    choices = [Choice(name=_("None"), value=NO_LOOK)]
     choices += [
         Choice(name=cut(" · ".join(filter(None, (look.title, look.line))), CHOICE_CHARS), value=look.id)
         for look in looks
