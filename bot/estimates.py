@@ -6,8 +6,9 @@ at, class images drawn, candidates compared. `python -m benchmarks.estimates` sa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import linear_regression, median
+from statistics import median
 
+import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import Quality
@@ -19,8 +20,6 @@ ROUGH_STEPS = {Quality.FAST: 150, Quality.GOOD: 250, Quality.BEST: 400}
 """About what the recipes come to with `ROUGH_PHOTOS`, whatever the kind."""
 ROUGH_PHOTOS, LEAST_SHARE, MOST_SHARE = 6, 0.6, 1.1
 """Recipes give fewer photos fewer steps, and more photos more, within these shares."""
-ENOUGH = 3
-"""Trainings from which what each step takes can be told from what the rest of a training takes."""
 ROUGH_SECONDS_A_STEP = 0.5
 """The demo base on a CPU, and Stable Diffusion 1.5 on a middling graphics card, with the pictures drawn on the way."""
 
@@ -42,19 +41,29 @@ class Estimate:
 async def estimate(session: AsyncSession, training: NewTraining) -> Estimate:
     done = [job for job in await finished_trainings(session, training.base) if job.seconds and job.steps]
     ahead = await count_active_trainings(session, training.base)
-    return Estimate(_seconds(_steps(training, done), done), ahead, measured=bool(done))
+    seconds = _seconds(_steps(training, done), training.class_noun, done)
+    return Estimate(seconds, ahead, measured=bool(done))
 
 
-def _seconds(steps: float, done: Sequence[Job]) -> float:
-    """Return what so many steps take, and what comes before and after them."""
-    taken = [(job.steps, job.seconds) for job in done if job.steps and job.seconds]
-    if not taken:
+def _seconds(steps: float, class_noun: str, done: Sequence[Job]) -> float:
+    """Return what so many steps take, what comes beside them, and class images where a class is new.
+
+    The three are the least squares of what was taken before; while they cannot be told apart, the smallest that fit.
+    """
+    if not done:
         return steps * ROUGH_SECONDS_A_STEP
-    if len(taken) >= ENOUGH and len({number for number, _ in taken}) > 1:
-        pace, rest = linear_regression(*zip(*taken, strict=True))
-        if pace > 0 and rest >= 0:
-            return rest + pace * steps
-    return steps * median(seconds / number for number, seconds in taken)
+    known: set[str] = set()
+    facts, taken = [], []
+    for job in reversed(done):  # the oldest first
+        noun = job.request["class_noun"]
+        facts.append((1, job.steps or 0, noun not in known))
+        taken.append(job.seconds or 0.0)
+        known.add(noun)
+    (beside, pace, new_class), *_ = np.linalg.lstsq(np.array(facts, dtype=float), np.array(taken), rcond=None)
+    seconds = float(beside + pace * steps + new_class * (class_noun not in known))
+    if pace > 0 and seconds > 0:
+        return seconds
+    return steps * median(time / number for time, (_, number, _) in zip(taken, facts, strict=True))
 
 
 async def usual_training_seconds(session: AsyncSession, base: str) -> float:

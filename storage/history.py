@@ -112,7 +112,7 @@ async def count_jobs(session: AsyncSession, owner_id: int, at: datetime) -> int:
     return await session.scalar(HOW_MANY, {"owner": owner_id, "since": at - HISTORY}) or 0
 
 
-async def finished_trainings(session: AsyncSession, base: str, limit: int = 20) -> Sequence[Job]:
+async def finished_trainings(session: AsyncSession, base: str, limit: int = 50) -> Sequence[Job]:
     """Return trainings on this base that came to their end, the newest first."""
     return (await session.scalars(FINISHED, {"what": JobKind.TRAIN, "on": base, "most": limit})).all()
 
