@@ -24,7 +24,7 @@ def wanted(quality: Quality = Quality.FAST, photos: int = 3, **options: int) -> 
     )  # fmt: skip
 
 
-def about(seconds: float) -> Any:
+def about(seconds: float | tuple[float, ...]) -> Any:
     """What cannot be told apart yet is shared out: a second more or less in a thousand."""
     return pytest.approx(seconds, rel=1e-3)
 
