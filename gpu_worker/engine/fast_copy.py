@@ -91,6 +91,8 @@ def _where(lora: str) -> dict[str, Any]:
     """Return where diffusers finds it; of a hub id, what stands behind its second slash is the file."""
     if Path(lora).exists() or lora.count("/") < 2:
         return {"pretrained_model_name_or_path_or_dict": lora}
+    if lora.startswith(("/", ".", "~")):
+        raise FileNotFoundError("there is no such file")
     owner, name, file = lora.split("/", 2)
     return {"pretrained_model_name_or_path_or_dict": f"{owner}/{name}", "weight_name": file}
 
