@@ -228,7 +228,7 @@ class ImagineRequest(Message):
     scored: bool = False
     """Each picture is to be scored by the photos that its model was trained on."""
     quality: Quality | None = None
-    """`FAST` is drawn in a few steps where the worker can, anything else in all of them; None is the worker's choice."""
+    """`FAST` is drawn in a few steps where the worker can, all else in all of them; None is the worker's choice."""
 
     @model_validator(mode="after")
     def _subjects_stand_in_for_the_adapter(self) -> Self:
