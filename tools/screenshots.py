@@ -95,7 +95,10 @@ class Visitor:
             if self.page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth)"):
                 break
             self.page.wait_for_timeout(500)
-        self.page.screenshot(path=self.out / f"{name}.png")
+        path = self.out / f"{name}.png"
+        self.page.screenshot(path=path)
+        with Image.open(path) as shot:  # 256 colours are enough for a page, and a third of the bytes
+            shot.convert("RGB").quantize(256).save(path, optimize=True)
 
     def to_message(self, text: str) -> None:
         """Scroll the channel until the last message with this text is on top."""
