@@ -148,6 +148,7 @@ def drawn(job: Job, seeds: Sequence[int]) -> list[Image]:
     ]
 
 
+@settings(max_examples=40)
 @given(
     jobs(),
     st.none() | models(),
@@ -188,6 +189,7 @@ def test_any_card_of_a_set(data: st.DataObject, rows: list[Job], known: list[Mod
     check_message(render_details(Details(jobs=rows, models=models_of, images=images, words=words, parent=where)))
 
 
+@settings(max_examples=40)
 @given(st.lists(models(), max_size=PAGE_MODELS), SNOWFLAKES, st.sampled_from(Scope), st.data(), SPOKEN)
 def test_any_page_of_models(rows: list[Model], viewer: int, scope: Scope, data: st.DataObject, spoken: None) -> None:
     total = data.draw(st.integers(len(rows), 600_000))
@@ -223,6 +225,7 @@ def entries(draw: st.DrawFn) -> Entry:
     )
 
 
+@settings(max_examples=40)
 @given(st.lists(entries(), max_size=PAGE_JOBS, unique_by=lambda entry: entry.job.id), st.booleans(), st.data(), SPOKEN)
 def test_any_page_of_jobs(rows: list[Entry], alive: bool, data: st.DataObject, spoken: None) -> None:
     total = data.draw(st.integers(len(rows), 5 * 10**6))
@@ -253,6 +256,7 @@ async def test_every_page_of_looks(own: int, page: int) -> None:
     check_modal(AddForm())
 
 
+@settings(max_examples=40)
 @given(models(), SNOWFLAKES, st.sampled_from(Scope), st.integers(0, 10**6 - 1), st.booleans(), st.data(), SPOKEN)
 def test_any_model(
     model: Model, viewer: int, scope: Scope, page: int, own: bool, data: st.DataObject, spoken: None
@@ -282,6 +286,7 @@ def test_any_form(model: Model, viewer: int, scope: Scope, page: int, spoken: No
     check_modal(RenameForm(model, Place(viewer, scope, page)))
 
 
+@settings(max_examples=40)
 @given(jobs(), st.none() | models(), SPOKEN)
 def test_any_form_about_a_picture(job: Job, model: Model | None, spoken: None) -> None:
     check_modal(EditForm(job, model, tidy(job.prompt_shown or "x"), job.request["negative_prompt"]))

@@ -77,7 +77,6 @@ SABOTAGES: dict[str, Sabotage] = {
 }
 
 QUICKLY_FOUND = (
-    "late attempts speak",
     "events lie",
     "jobs are not charged",
     "a result is not owed",
