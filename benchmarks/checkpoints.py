@@ -16,7 +16,8 @@ import torch
 
 import gpu_worker
 from gpu_worker import pipe
-from gpu_worker.engine.base_model import BaseModel, load_base
+from gpu_worker.engine.base_files import load_base
+from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.choosing import Score
 from gpu_worker.engine.course import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, Course, go_back, save
 from gpu_worker.engine.examples import Examples, Latents

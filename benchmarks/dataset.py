@@ -30,7 +30,7 @@ from bot.datasets import Choice, Drawn, choose
 from bot.runs import TAKES
 from bot.variety import PLACES, captions
 from gpu_worker.engine.adapters import file_digest
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.photos import load_photos, to_image
 from gpu_worker.engine.recipes import default_sampler
 from gpu_worker.engine.resident import Resident

@@ -40,7 +40,8 @@ from benchmarks._sides import (
 )
 from benchmarks.main_job import BUNDLE, Subject, load_subject, rounded
 from benchmarks.peer_dreambooth import PeerRecipe
-from gpu_worker.engine.base_model import BaseModel, load_base
+from gpu_worker.engine.base_files import load_base
+from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.fidelity import score_subject
 from gpu_worker.engine.judge import through_vae
 

@@ -21,7 +21,7 @@ from PIL import Image
 import gpu_worker
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.embedder import Embedder
 from gpu_worker.engine.fidelity import find_copies, score_class, score_places, score_subject
 from gpu_worker.engine.judge import through_vae

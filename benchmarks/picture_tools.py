@@ -20,7 +20,7 @@ from benchmarks.main_job import BUNDLE, Subject, rounded
 from benchmarks.two_subjects import PLACES, Bench
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.embedder import Embedder
 from gpu_worker.engine.fidelity import score_subject
 from gpu_worker.engine.resident import Resident

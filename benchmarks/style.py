@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from benchmarks.main_job import BUNDLE, IDENTIFIER, finish, keep, load_subject, rounded
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.embedder import Embedder
 from gpu_worker.engine.fidelity import score_class, score_style
 from gpu_worker.engine.photos import to_image

@@ -27,7 +27,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from benchmarks.main_job import BUNDLE, IDENTIFIER, rounded
 from benchmarks.peer_dreambooth import Chance, Example, Peer, PeerRecipe, Pictures, collate
-from gpu_worker.engine.base_model import BaseModel, load_base
+from gpu_worker.engine.base_files import load_base
+from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.examples import Examples, Latents
 from gpu_worker.engine.photos import load_photos
 from gpu_worker.engine.recipes import Recipe, choose_recipe

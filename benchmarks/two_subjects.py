@@ -22,7 +22,7 @@ from benchmarks.fidelity import SUBJECTS
 from benchmarks.main_job import BUNDLE, Subject, finish, load_subject, rounded
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import file_digest
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.fidelity import score_subject
 from gpu_worker.engine.photos import to_image

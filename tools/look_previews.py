@@ -20,7 +20,7 @@ from bot.looks import FOLDER, Look, curated
 from bot.templates import fill, read_template
 from gpu_worker import pipe
 from gpu_worker.engine.__main__ import DEMO_BASE
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.studio import Studio
 from storage.contract import ImagineRequest

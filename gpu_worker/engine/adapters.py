@@ -1,7 +1,7 @@
 """Adapter files: one person's trained LoRA as safetensors, in the layout that diffusers and PEFT read.
 
-Keys are `unet.<layer>.lora_A.weight` and `text_encoder.<layer>.lora_A.weight` (down) with `lora_B` (up); alpha equals
-the rank. The header's `dreambot` entry is JSON and says which base it was trained on and which words call it.
+Keys are `unet.<layer>.lora_A.weight` (down) with `lora_B` (up), likewise `text_encoder` and `text_encoder_2`; alpha
+equals the rank. The header's `dreambot` entry is JSON and says which base it was trained on and which words call it.
 """
 
 import hashlib

@@ -1,11 +1,11 @@
-"""The base model: a latent diffusion model of the Stable Diffusion 1.x/2.x family behind one small interface.
+"""The base model: a latent diffusion model of the Stable Diffusion family behind one small interface.
 
-Nothing else in the engine knows how the family's networks are called. Diffusers reads the files (safetensors only),
-Accelerate chooses the device and the mixed precision; the weights are frozen, and a person's share lives in `slots.py`.
+Nothing else in the engine knows how the family's networks are called, or what else than text they want to be told. The
+weights are frozen, and a person's share lives in `slots.py`.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,31 +15,32 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.utils import logging as diffusers_logging
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
-from transformers.utils import logging as transformers_logging
+from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedModel
 
-PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-"""The folders of a pipeline that this engine reads; their files together make its digest."""
+from gpu_worker.engine.slots import TEXT_LAYERS
 
 
 class Family(StrEnum):
-    """What the recipes tell apart: Stable Diffusion 1.x, 2.x, and small models such as the demo base."""
+    """What the recipes tell apart: Stable Diffusion 1.x, 2.x and XL, and small models such as the demo base."""
 
     DEMO = "demo"
     SD1 = "sd1"
     SD2 = "sd2"
+    SDXL = "sdxl"
 
 
 class UnfitBase(Exception):
-    """The folder or hub id holds no text-to-image model of the Stable Diffusion 1.x/2.x family."""
+    """The folder or hub id holds no text-to-image model of the Stable Diffusion 1.x, 2.x and XL families."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaseModel:
-    """A frozen base on its device. Latents are scaled by the autoencoder's factor everywhere outside this class."""
+    """A frozen base on its device, of Stable Diffusion 1.x and 2.x; `sdxl` says what is other in XL.
+
+    Latents are scaled by the autoencoder's factor everywhere outside this class.
+    """
 
     tokenizer: CLIPTokenizer
     text_encoder: CLIPTextModel
@@ -101,13 +102,19 @@ class BaseModel:
         """The noise schedule [train timesteps]: the share of signal power left at each timestep."""
         return DDPMScheduler.from_config(self.scheduler_config).alphas_cumprod.to(self.device)
 
-    def tokenize(self, prompts: Sequence[str]) -> Tensor:
-        """Return token ids [B, L], cut and padded to the text encoder's length."""
-        tokens = self.tokenizer(
+    @property
+    def text_encoders(self) -> Mapping[str, tuple[PreTrainedModel, re.Pattern[str]]]:
+        """What reads prompts, by diffusers' names, each with what its layers are called that have a say in it."""
+        return {"text_encoder": (self.text_encoder, TEXT_LAYERS)}
+
+    def tokenize(self, prompts: Sequence[str], tokenizer: CLIPTokenizer | None = None) -> Tensor:
+        """Return token ids [B, L], cut and padded to the text encoder's length; by default the first encoder's."""
+        tokenizer = tokenizer or self.tokenizer
+        tokens = tokenizer(
             list(prompts),
             padding="max_length",
             truncation=True,
-            max_length=self.tokenizer.model_max_length,
+            max_length=tokenizer.model_max_length,
             return_tensors="pt",
         )
         return tokens.input_ids.to(self.device)
@@ -116,13 +123,17 @@ class BaseModel:
         """Return the token id of an identifier; of several tokens, the first."""
         return int(self.tokenizer(identifier, add_special_tokens=False).input_ids[0])
 
-    def vector_of(self, word: int) -> Tensor:
-        """Return the text encoder's vector [d] of a token, in fp32."""
-        weight: Tensor = self.text_encoder.get_parameter("embeddings.token_embedding.base.weight")
+    def vector_of(self, word: int, layer: str) -> Tensor:
+        """Return the vector [d] of a token in one of the `slots.WORD_LAYERS`, in fp32."""
+        name, path = layer.split(".", 1)
+        weight: Tensor = self.text_encoders[name][0].get_parameter(f"{path}.base.weight")
         return weight[word].float()
 
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
-        """Return text embeddings [B, L, d]; gradients flow into the slots in use unless the caller forbids them."""
+        """Return text embeddings [B, L, d], all that a family's U-Net wants to know of a prompt.
+
+        Gradients flow into the slots in use unless the caller forbids them.
+        """
         with self.autocast():
             return self.text_encoder(self.tokenize(prompts)).last_hidden_state
 
@@ -142,80 +153,13 @@ class BaseModel:
     def predict(self, latents: Tensor, timesteps: Tensor, embeddings: Tensor) -> Tensor:
         """Run the U-Net on latents [B, c, h, w] at timesteps [B] and return its prediction, in fp32."""
         with self.autocast():
-            return self.unet(latents, timesteps, embeddings, return_dict=False)[0].float()
+            return self.unet(**self.unet_inputs(latents, timesteps, embeddings))[0].float()
 
-
-def load_base(source: str, device: str = "auto") -> BaseModel:
-    """Load the base model from a folder or a hub id.
-
-    `device` is `auto`, `cpu` or `cuda`. On the CPU everything is fp32; on a GPU with bf16 the U-Net and the text
-    encoder are bf16 and run under autocast, while the autoencoder, whose errors can be seen, stays fp32. Raises
-    `UnfitBase`.
-    """
-    accelerator = _accelerator(device)
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    folder = _folder(source)
-    dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        folder,
-        dtype={"vae": torch.float32, "default": dtype},
-        use_safetensors=True,
-        safety_checker=None,
-        requires_safety_checker=False,
-    )
-    _check(pipeline, source)
-    for network in (pipeline.unet, pipeline.text_encoder, pipeline.vae):
-        network.to(accelerator.device).requires_grad_(False).eval()
-    if accelerator.device.type == "cuda":  # how cuDNN's fastest convolutions want them
-        pipeline.unet.to(memory_format=torch.channels_last)
-        pipeline.vae.to(memory_format=torch.channels_last)
-    return BaseModel(
-        tokenizer=pipeline.tokenizer,
-        text_encoder=pipeline.text_encoder,
-        vae=pipeline.vae,
-        unet=pipeline.unet,
-        scheduler_config=dict(pipeline.scheduler.config),
-        accelerator=accelerator,
-        folder=folder,
-        digest=digest_of(folder),
-    )
-
-
-def _accelerator(device: str) -> Accelerator:
-    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-    if not on_cpu and not torch.cuda.is_available():
-        raise UnfitBase(f"no CUDA device was found for --device {device}; use --device cpu or auto")
-    bf16 = not on_cpu and torch.cuda.is_bf16_supported()
-    return Accelerator(cpu=on_cpu, mixed_precision="bf16" if bf16 else "no")
-
-
-def _folder(source: str) -> Path:
-    """Return the folder of a base that is named by path or by hub id, fetching it once in the latter case."""
-    if Path(source).is_dir():
-        if not (Path(source) / "model_index.json").is_file():
-            raise UnfitBase(f"{source} holds no model_index.json: it is not a diffusers pipeline folder")
-        return Path(source)
-    try:
-        return Path(StableDiffusionPipeline.download(source, use_safetensors=True, safety_checker=None))
-    except (OSError, ValueError) as problem:
-        raise UnfitBase(f"{source} is neither a folder nor a model that could be fetched from the hub") from problem
-
-
-def _check(pipeline: StableDiffusionPipeline, source: str) -> None:
-    if pipeline.unet.config["in_channels"] != pipeline.vae.config["latent_channels"]:
-        raise UnfitBase(f"{source} is an inpainting or editing model; a text-to-image model is needed")
-    prediction = pipeline.scheduler.config["prediction_type"]
-    if prediction not in {"epsilon", "v_prediction"}:
-        raise UnfitBase(f"{source} predicts {prediction}; only epsilon and v_prediction are known")
-
-
-def digest_of(folder: Path) -> str:
-    """Return the SHA-256 in hex over the names and contents of the base's configuration and weight files."""
-    total = hashlib.sha256()
-    files = (file for part in PARTS for file in (folder / part).glob("*") if file.suffix in {".json", ".safetensors"})
-    for file in sorted(files):
-        with file.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        total.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
-    return total.hexdigest()
+    def unet_inputs(self, latents: Tensor, timesteps: Tensor, embeddings: Tensor) -> dict[str, Any]:
+        """Return what the U-Net is called with for `predict`."""
+        return {
+            "sample": latents,
+            "timestep": timesteps,
+            "encoder_hidden_states": embeddings,
+            "return_dict": False,
+        }

@@ -46,7 +46,7 @@ class CompiledUnet:
     def predict(self, latents: Tensor, timesteps: Tensor, embeddings: Tensor) -> Tensor:
         """Do what the base's `predict` does; the slots in use must be named `apart`."""
         with self._base.autocast():
-            return self._network(latents, timesteps, embeddings, return_dict=False)[0].float()
+            return self._network(**self._base.unet_inputs(latents, timesteps, embeddings))[0].float()
 
     @torch.no_grad()
     def seconds(self, rows: int, predict: Callable[[Tensor, Tensor, Tensor], Tensor]) -> float:

@@ -1,9 +1,11 @@
 """The adapter as a download: the kohya layout, which A1111/Forge, ComfyUI, InvokeAI and diffusers all load.
 
 Names are the diffusers paths with dots turned into underscores, behind `lora_unet_` or `lora_te_text_model_`; each
-layer has `lora_down`, `lora_up` and `alpha` (kohya-ss/sd-scripts, networks/lora.py). Transformers 5 dropped
-`text_model.` from the text encoder's paths, other programs still expect it, so it is put back. Header: `ss_*` as in
-sd-scripts' train_network.py and ModelSpec 1.0.1 (github.com/Stability-AI/ModelSpec).
+layer has `lora_down`, `lora_up` and `alpha` (kohya-ss/sd-scripts, networks/lora.py). Where there are two text encoders
+they are `lora_te1_` and `lora_te2_`, and the U-Net's diffusers paths are read as well as those of the original code
+(ComfyUI: comfy/lora.py; A1111: extensions-builtin/Lora/networks.py). Transformers 5 dropped `text_model.` from a text
+encoder's paths, other programs still expect it, so it is put back. Header: `ss_*` as in sd-scripts' train_network.py
+and ModelSpec 1.0.1 (github.com/Stability-AI/ModelSpec).
 """
 
 import hashlib
@@ -20,25 +22,31 @@ from gpu_worker.engine.adapters import AdapterFile
 from gpu_worker.engine.base_model import BaseModel, Family
 from gpu_worker.engine.files import write_tensors
 from gpu_worker.engine.recipes import Recipe
-from gpu_worker.engine.slots import WORD_LAYER
+from gpu_worker.engine.slots import WORD_LAYERS
 from gpu_worker.prompts import subject_words
 
-_ARCHITECTURE = {Family.SD1: "stable-diffusion-v1/lora", Family.SD2: "stable-diffusion-v2/lora"}
-_BASE_VERSION = {Family.SD1: "sd_v1", Family.SD2: "sd_v2"}
+_ARCHITECTURE = {
+    Family.SD1: "stable-diffusion-v1/lora",
+    Family.SD2: "stable-diffusion-v2/lora",
+    Family.SDXL: "stable-diffusion-xl-v1-base/lora",
+}
+_BASE_VERSION = {Family.SD1: "sd_v1", Family.SD2: "sd_v2", Family.SDXL: "sdxl_base_v1-0"}
+_PREFIXES = {"unet": "lora_unet", "text_encoder": "lora_te_text_model"}
+_XL_PREFIXES = _PREFIXES | {"text_encoder": "lora_te1_text_model", "text_encoder_2": "lora_te2_text_model"}
 
 
 def save_kohya(path: Path, adapter: AdapterFile, base: BaseModel, recipe: Recipe, photos: int, seed: int) -> None:
     """Write `adapter` in the kohya layout, in fp16, with its trigger phrase and hashes in the header."""
-    tensors = kohya_tensors(adapter)
+    tensors = kohya_tensors(adapter, base.family)
     write_tensors(path, tensors, _header(adapter, base, recipe, photos, seed) | _word(adapter, base) | _hashes(tensors))
 
 
-def kohya_tensors(adapter: AdapterFile) -> dict[str, Tensor]:
+def kohya_tensors(adapter: AdapterFile, family: Family) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, (down, up) in adapter.weights.items():
-        if name == WORD_LAYER:
+        if name in WORD_LAYERS:
             continue  # see `_word`
-        flat = kohya_name(name)
+        flat = kohya_name(name, family)
         tensors[f"{flat}.lora_down.weight"] = down.to("cpu", torch.float16).contiguous()
         kernel = [1] * (down.dim() - 2)  # the up part of a convolution is a 1x1 convolution
         tensors[f"{flat}.lora_up.weight"] = up.to("cpu", torch.float16).reshape(*up.shape, *kernel).contiguous()
@@ -50,20 +58,22 @@ def _word(adapter: AdapterFile, base: BaseModel) -> dict[str, str]:
     """Return the identifier's learned vector as a header entry, if it has one.
 
     In the header, because diffusers refuses a file in which any tensor is no LoRA. Without the entry the LoRA loads
-    everywhere but is less like the subject; with it, one sets the row of the token embedding that it names.
+    everywhere but is less like the subject; with it, one sets the row of the token embedding that it names: `vector`
+    is the first text encoder's, `vector_2` the second one's.
     """
-    if WORD_LAYER not in adapter.weights:
-        return {}
-    down, up = adapter.weights[WORD_LAYER]
-    vector = base.vector_of(int(down[0].argmax())) + up[:, 0].to(base.device)
-    values = [round(value, 5) for value in vector.tolist()]
-    return {"dreambot.word": json.dumps({"token": adapter.header.identifier, "vector": values})}
+    vectors: dict[str, list[float]] = {}
+    for key, layer in zip(("vector", "vector_2"), WORD_LAYERS, strict=True):
+        if layer in adapter.weights:
+            down, up = adapter.weights[layer]
+            vector = base.vector_of(int(down[0].argmax()), layer) + up[:, 0].to(base.device)
+            vectors[key] = [round(value, 5) for value in vector.tolist()]
+    return {"dreambot.word": json.dumps({"token": adapter.header.identifier, **vectors})} if vectors else {}
 
 
-def kohya_name(layer: str) -> str:
-    """Turn `unet.mid_block.x.to_q` into `lora_unet_mid_block_x_to_q`, and likewise for the text encoder."""
+def kohya_name(layer: str, family: Family) -> str:
+    """Turn `unet.mid_block.x.to_q` into `lora_unet_mid_block_x_to_q`, and likewise for the text encoders."""
     network, path = layer.split(".", 1)
-    prefix = {"unet": "lora_unet", "text_encoder": "lora_te_text_model"}[network]
+    prefix = (_XL_PREFIXES if family is Family.SDXL else _PREFIXES)[network]
     return f"{prefix}_{re.sub(r'^text_model[.]', '', path).replace('.', '_')}"
 
 

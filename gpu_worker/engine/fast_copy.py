@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from torch import nn
 
 from gpu_worker.engine.base_model import BaseModel, UnfitBase
@@ -76,13 +76,17 @@ def load_fast_copy(base: BaseModel, lora: str, sampler: Sampler, *, by_default: 
 
 
 def fuse(unet: UNet2DConditionModel, lora: str) -> None:
-    """Add a LoRA to the weights of a U-Net for good. Raises OSError, ValueError and RuntimeError, as diffusers does."""
-    layers, alphas, metadata = StableDiffusionPipeline.lora_state_dict(
+    """Add a LoRA to the weights of a U-Net for good. Raises OSError, ValueError and RuntimeError, as diffusers does.
+
+    Names of the original code, as in many LoRAs for Stable Diffusion XL, become those of the U-Net that it is for.
+    """
+    pipeline = StableDiffusionXLPipeline if unet.config["addition_embed_type"] else StableDiffusionPipeline
+    layers, alphas, metadata = pipeline.lora_state_dict(
         **_where(lora), unet_config=unet.config, use_safetensors=True, return_lora_metadata=True
     )
     if other := [name for name in layers if not name.startswith("unet.") or "lora" not in name]:
         raise ValueError(f"{other[0]} is no part of a LoRA for the U-Net alone")
-    StableDiffusionPipeline.load_lora_into_unet(layers, alphas, unet, metadata=metadata)
+    pipeline.load_lora_into_unet(layers, alphas, unet, metadata=metadata)
     unet.fuse_lora(safe_fusing=True)
     unet.unload_lora()
 

@@ -15,8 +15,8 @@ import torch
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict
 
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.base_model import BaseModel as Base
-from gpu_worker.engine.base_model import load_base
 from gpu_worker.engine.embedder import Embedder
 from gpu_worker.engine.fidelity import find_copies, score_places, score_subject
 from gpu_worker.engine.small_embedder import load_embedder

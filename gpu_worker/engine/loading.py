@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.fast_copy import SAMPLERS, load_fast_copy
 from gpu_worker.engine.hub_embedders import load_hub_embedders
 from gpu_worker.engine.preview_decoder import load_preview_decoder

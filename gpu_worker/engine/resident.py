@@ -19,7 +19,7 @@ from gpu_worker.engine.compiled import CompiledUnet
 from gpu_worker.engine.embedder import Embedders
 from gpu_worker.engine.host_memory import HostMemory
 from gpu_worker.engine.samplers import process_of
-from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, Bank, Slots
+from gpu_worker.engine.slots import UNET_LAYERS, Bank, Slots
 from gpu_worker.engine.small_embedder import find_embedders
 from gpu_worker.engine.texts import Saying, TextCache
 
@@ -56,7 +56,8 @@ class Resident:
         self.slots.install("unet", base.unet, UNET_LAYERS)
         if fast is not None:
             self.slots.install("unet", fast.base.unet, UNET_LAYERS)
-        self.slots.install("text_encoder", base.text_encoder, TEXT_LAYERS)
+        for name, (encoder, layers) in base.text_encoders.items():
+            self.slots.install(name, encoder, layers)
         self.host = HostMemory(base.unet.dtype, pinned=base.device.type == "cuda")
         self.people: OrderedDict[str, int] = OrderedDict()
         """Adapter digest -> slot, least recently used first."""

@@ -24,6 +24,8 @@ UNET_LAYERS = re.compile(
 TEXT_LAYERS = re.compile(r"(self_attn\.(q_proj|k_proj|v_proj|out_proj)|mlp\.fc[12]|embeddings\.token_embedding)$")
 WORD_LAYER = "text_encoder.embeddings.token_embedding"
 """Where a person's own word has its vector: see `SlotEmbedding`."""
+WORD_LAYERS = (WORD_LAYER, "text_encoder_2.text_model.embeddings.token_embedding")
+"""The same of both text encoders, where there are two."""
 
 Weights = Mapping[str, tuple[Tensor, Tensor]]
 """One person's adapter by layer name: `down` [r, in, ...] and `up` [out, r]."""
@@ -149,7 +151,7 @@ class Bank:
         for name in self.layers:
             self.down[name][slot].zero_()
             self.up[name][slot].zero_()
-            if name == WORD_LAYER:
+            if name in WORD_LAYERS:
                 self.down[name][slot, 0, word] = 1
                 continue
             row = self.down[name][slot, :rank]

@@ -20,7 +20,7 @@ from gpu_worker.engine.examples import Draws, Examples, lay_out, turns
 from gpu_worker.engine.noise import add_noise, loss_weights, spread
 from gpu_worker.engine.recipes import Recipe
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.slots import WORD_LAYER
+from gpu_worker.engine.slots import WORD_LAYERS
 
 HELD_OUT_LEVELS = 4
 """Noise levels at which each held-out view is looked at."""
@@ -235,13 +235,13 @@ class DreamBooth:
 
     def _trained_names(self) -> set[str]:
         names = [name for name in self.bank.layers if self._rate_of(name) > 0]
-        return {f"{name}.down" for name in names if name != WORD_LAYER} | {f"{name}.up" for name in names}
+        return {f"{name}.down" for name in names if name not in WORD_LAYERS} | {f"{name}.up" for name in names}
 
     def _rate_of(self, name: str) -> float:
         """Return the learning rate at the peak of the layer, or of the parameter, called `name`."""
-        if name.startswith(WORD_LAYER):
+        if name.startswith(WORD_LAYERS):
             return self.recipe.word_learning_rate
-        return self.recipe.text_learning_rate if name.startswith("text_encoder.") else self.recipe.learning_rate
+        return self.recipe.learning_rate if name.startswith("unet.") else self.recipe.text_learning_rate
 
     def _optimizer(self) -> torch.optim.AdamW:
         of_rate: dict[float, list[Tensor]] = {}

@@ -9,7 +9,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from gpu_worker.engine.base_model import BaseModel, load_base
+from gpu_worker.engine.base_files import load_base
+from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.resident import Resident
 from storage.identifiers import IDENTIFIERS
 

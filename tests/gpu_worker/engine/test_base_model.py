@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpu_worker.engine.base_model import BaseModel, Family, UnfitBase, digest_of, load_base
+from gpu_worker.engine.base_files import digest_of, load_base
+from gpu_worker.engine.base_model import BaseModel, Family, UnfitBase
 from tests.gpu_worker.engine.conftest import tiny_pipeline
 
 

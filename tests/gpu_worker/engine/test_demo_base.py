@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.main_job import BUNDLE, IDENTIFIER, Bench, Run, load_subject
 from benchmarks.picture_tools import MOST_LOST, Portrayed, Workshop
-from gpu_worker.engine.base_model import load_base
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.resident import Resident
 from gpu_worker.prompts import subject_words
 from storage.contract import TrainingOptions

@@ -17,6 +17,7 @@ from gpu_worker.engine.adapters import (
     load_adapter,
     save_adapter,
 )
+from gpu_worker.engine.base_model import Family
 from gpu_worker.engine.export import kohya_name, save_kohya
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import PictureOrder, Sampler, draw, noise_of
@@ -159,6 +160,6 @@ def test_the_download_has_the_names_and_the_header_that_other_programs_look_for(
 
 
 def test_text_model_is_put_back_once() -> None:
-    flat = kohya_name("text_encoder.encoder.layers.0.mlp.fc1")
-    assert flat == kohya_name("text_encoder.text_model.encoder.layers.0.mlp.fc1")
+    flat = kohya_name("text_encoder.encoder.layers.0.mlp.fc1", Family.SD1)
+    assert flat == kohya_name("text_encoder.text_model.encoder.layers.0.mlp.fc1", Family.SD1)
     assert flat == "lora_te_text_model_encoder_layers_0_mlp_fc1"

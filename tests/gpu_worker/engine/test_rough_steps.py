@@ -7,7 +7,7 @@ from storage.contract import Quality, SubjectKind
 
 
 @pytest.mark.parametrize("quality", Quality)
-@pytest.mark.parametrize("family", [Family.DEMO, Family.SD1])
+@pytest.mark.parametrize("family", [Family.DEMO, Family.SD1, Family.SDXL])
 def test_the_bots_rule_of_thumb_is_near_the_recipes(family: Family, quality: Quality) -> None:
     for kind in SubjectKind:
         for photos in (3, 6, 10):
