@@ -86,6 +86,8 @@ def fuse(unet: UNet2DConditionModel, lora: str) -> None:
     )
     if other := [name for name in layers if not name.startswith("unet.") or "lora" not in name]:
         raise ValueError(f"{other[0]} is no part of a LoRA for the U-Net alone")
+    if len({*(alphas or {}).values()}) > 1:
+        raise ValueError("its layers have alphas of their own, which diffusers would not give to all of them")
     pipeline.load_lora_into_unet(layers, alphas, unet, metadata=metadata)
     unet.fuse_lora(safe_fusing=True)
     unet.unload_lora()

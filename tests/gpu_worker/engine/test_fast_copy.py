@@ -95,7 +95,7 @@ def test_the_layout_of_kohya_with_its_alpha_is_read_too(base: BaseModel, tmp_pat
     torch.testing.assert_close(fused, weight + 0.5 * up @ down)
 
 
-@pytest.mark.parametrize("problem", ["missing", "text encoder", "another base", "no LoRA"])
+@pytest.mark.parametrize("problem", ["missing", "text encoder", "another base", "no LoRA", "alphas"])
 def test_what_does_not_fit_is_refused(base: BaseModel, tmp_path: Path, problem: str) -> None:
     _, layers = accelerated(base.unet)
     files: dict[str, dict[str, Tensor]] = {
@@ -104,10 +104,16 @@ def test_what_does_not_fit_is_refused(base: BaseModel, tmp_path: Path, problem: 
             f"unet.{name}": tensor.repeat(2, *[1] * (tensor.dim() - 1)) for name, tensor in layers.items()
         },
         "no LoRA": {"unet.conv_in.weight": torch.ones(8, 4, 3, 3)},
+        "alphas": {
+            f"lora_unet_mid_block_attentions_0_{layer}.{part}": torch.ones(size)
+            for layer in ("proj_in", "transformer_blocks_0_attn1_to_q")
+            for part, size in (("lora_down.weight", (1, 16)), ("lora_up.weight", (16, 1)), ("alpha", ()))
+        },
     }
+    files["alphas"]["lora_unet_mid_block_attentions_0_proj_in.alpha"] *= 2
     if problem in files:
         save_file(files[problem], tmp_path / "odd.safetensors")
-    why = "no such file" if problem == "missing" else ""
+    why = {"missing": "no such file", "alphas": "alphas of their own"}.get(problem, "")
     with pytest.raises(UnfitBase, match=rf"odd\.safetensors is no LoRA .*{why}"):
         load_fast_copy(base, str(tmp_path / "odd.safetensors"), LCM)
 
