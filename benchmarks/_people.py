@@ -8,23 +8,23 @@ import copy
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler, DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel
 
-from benchmarks.training import open_base, sd15_random, wait_for
+from benchmarks.training import wait_for
 from gpu_worker import pipe
 from gpu_worker.engine.adapters import DOWN, UP, AdapterFile, AdapterHeader, file_digest, save_adapter
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import noise_of
+from gpu_worker.engine.sdxl import StableDiffusionXL
 from gpu_worker.engine.sizes import for_display
-from gpu_worker.engine.slots import WORD_LAYER, SlotLayer
+from gpu_worker.engine.slots import WORD_LAYERS, SlotLayer
 from gpu_worker.engine.studio import Studio
 from storage.contract import Adapter, ImagineRequest, Quality
 
@@ -63,36 +63,6 @@ class Drawing:
     quality: Quality | None = None
 
 
-def base_of(source: str, device: str) -> BaseModel:
-    return sdxl_random(device) if source == "sdxl-random" else open_base(source, device)
-
-
-def sdxl_random(device: str) -> BaseModel:
-    """Return a base with SDXL's U-Net and autoencoder in shape, and random weights.
-
-    Its second text encoder and its size conditions are left out: they cost next to nothing, and the engine has no such
-    family yet. One small text encoder gives embeddings as wide as SDXL's two together.
-    """
-    small = sd15_random(device)
-    unet = UNet2DConditionModel(
-        sample_size=128,
-        cross_attention_dim=2048,
-        block_out_channels=(320, 640, 1280),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 2, 10),
-        attention_head_dim=(5, 10, 20),
-        use_linear_projection=True,
-    )
-    text = CLIPTextModel(
-        CLIPTextConfig(hidden_size=2048, intermediate_size=4096, num_hidden_layers=2, num_attention_heads=16)
-    )
-    vae = AutoencoderKL.from_config({**small.vae.config, "sample_size": 1024})
-    for network, like in ((unet, small.unet), (text, small.text_encoder), (vae, small.vae)):
-        network.to(small.device, like.dtype).requires_grad_(False).eval()
-    return replace(small, unet=unet, text_encoder=text, vae=vae, digest="random weights in the shape of SDXL")
-
-
 def people_of(model: Resident, count: int, rank: int, folder: Path) -> list[Person]:
     """Publish an adapter for each of so many people."""
     return [_person(model, number, rank, folder) for number in range(count)]
@@ -105,7 +75,7 @@ def _person(model: Resident, number: int, rank: int, folder: Path) -> Person:
         down = torch.randn(rank, *layer.in_shape, generator=generator) / prod(layer.in_shape) ** 0.5
         return down.half().float(), (torch.randn(layer.out_features, rank, generator=generator) * 0.05).half().float()
 
-    weights = {name: random(layer) for name, layer in model.slots.layers.items() if name != WORD_LAYER}
+    weights = {name: random(layer) for name, layer in model.slots.layers.items() if name not in WORD_LAYERS}
     path = folder / f"{number}.safetensors"
     header = AdapterHeader(base_digest=model.base.digest, identifier="sks", class_noun="dog", rank=rank, steps=1)
     save_adapter(path, AdapterFile(header, weights))
@@ -162,16 +132,7 @@ class Peer:
 
     def __init__(self, base: BaseModel, folder: Path) -> None:
         self.base, self.folder = base, folder
-        self.pipeline = StableDiffusionPipeline(
-            vae=base.vae,
-            text_encoder=copy.deepcopy(base.text_encoder),
-            tokenizer=base.tokenizer,
-            unet=copy.deepcopy(base.unet),
-            scheduler=DDIMScheduler.from_config(base.scheduler_config, timestep_spacing="trailing", clip_sample=False),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
+        self.pipeline = pipeline_of(base)
         self.pipeline.set_progress_bar_config(disable=True)
 
     def load(self, person: Person) -> None:
@@ -201,6 +162,24 @@ class Peer:
         for path, image in zip(paths, images, strict=True):
             for_display(image).save(path)
         return paths
+
+
+def pipeline_of(base: BaseModel) -> DiffusionPipeline:
+    """Return diffusers' pipeline for a base, with networks of its own but for the autoencoder."""
+    scheduler = DDIMScheduler.from_config(base.scheduler_config, timestep_spacing="trailing", clip_sample=False)
+    encoders = {name: copy.deepcopy(encoder) for name, (encoder, _) in base.text_encoders.items()}
+    parts = {"vae": base.vae, "unet": copy.deepcopy(base.unet), "tokenizer": base.tokenizer, "scheduler": scheduler}
+    if isinstance(base, StableDiffusionXL):
+        return StableDiffusionXLPipeline(
+            **parts,
+            **encoders,
+            tokenizer_2=base.tokenizer_2,
+            force_zeros_for_empty_prompt=base.zeros_for_empty,
+            add_watermarker=False,
+        )
+    return StableDiffusionPipeline(
+        **parts, **encoders, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    )
 
 
 def _raise(_job: str, problem: Exception) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from benchmarks._people import Person, base_of, people_of
+from benchmarks._bases import open_base
+from benchmarks._people import Person, people_of
 from benchmarks.main_job import BUNDLE, rounded
 from gpu_worker.engine.resident import SERVING_RANK, Resident
 from gpu_worker.engine.texts import Saying
@@ -74,7 +75,7 @@ async def compare(worker: Worker, adapters: Sequence[Adapter], people: Sequence[
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = Resident(base_of(arguments.base, arguments.device))
+        model = Resident(open_base(arguments.base, arguments.device))
         people = people_of(model, 2 * arguments.people + 2, SERVING_RANK, folder)
         store = Distant.open(str(folder / "blobs"))
         store.seconds = arguments.store_ms / 1000

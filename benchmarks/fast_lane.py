@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from benchmarks import main_job
-from benchmarks._people import Drawing, Ours, base_of, people_of
+from benchmarks._bases import open_base
+from benchmarks._people import Drawing, Ours, people_of
 from benchmarks.main_job import BUNDLE, load_subject, rounded
 from benchmarks.serving import Tally
 from benchmarks.training import wait_for
@@ -87,7 +88,7 @@ def scores(model: Resident, fast: Sampler, folder: Path) -> dict[str, dict[str, 
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    base = base_of(arguments.base, arguments.device)
+    base = open_base(arguments.base, arguments.device)
     fast_copy = fast_copy_of(base, arguments)
     model = Resident(base, fast=fast_copy)
     usual, fast = default_sampler(base.family), fast_copy.sampler

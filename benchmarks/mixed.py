@@ -21,7 +21,8 @@ from typing import Any
 
 import torch
 
-from benchmarks._people import Drawing, Ours, Person, base_of, people_of
+from benchmarks._bases import open_base
+from benchmarks._people import Drawing, Ours, Person, people_of
 from benchmarks.main_job import BUNDLE, IDENTIFIER, rounded
 from gpu_worker import pipe
 from gpu_worker.engine.loop import EngineLoop
@@ -152,7 +153,7 @@ class Play:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        model = Resident(base_of(arguments.base, arguments.device))
+        model = Resident(open_base(arguments.base, arguments.device))
         play = Play(model, people_of(model, arguments.users, SERVING_RANK, Path(folder)), Path(folder))
         found: dict[str, Any] = {}
 
@@ -186,7 +187,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", default=str(BUNDLE / "base"), help="a folder, a hub id or sd15-random")
+    parser.add_argument("--base", default=str(BUNDLE / "base"), help="a folder, a hub id, sd15-random or sdxl-random")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--users", type=int, default=8)
     parser.add_argument("--pictures", type=int, default=5, help="pictures whose first step is timed, each way")

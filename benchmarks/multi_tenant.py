@@ -87,7 +87,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", default=str(BUNDLE / "base"), help="a folder, a hub id, or sd15-random")
+    parser.add_argument("--base", default=str(BUNDLE / "base"), help="a folder, a hub id, sd15-random or sdxl-random")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--users", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")

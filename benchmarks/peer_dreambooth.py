@@ -5,6 +5,9 @@ August 2026): photos opened and cut anew for every batch by a DataLoader, VAE an
 layers with gaussian starts, Accelerate around network, optimiser and loader, AdamW at a constant rate, the loss read
 back and shown after each step, prior preservation by halves of the batch. What it does beside the steps is left out:
 its checkpoints, its validation pictures and the pipeline that it loads anew at the end.
+
+For Stable Diffusion XL the example is train_dreambooth_lora_sdxl.py: the same, but that the VAE stays fp32 and that the
+prompts are read once. What it tells the U-Net of sizes is what ours tells it: every photo is as large as the base.
 """
 
 import copy
@@ -28,6 +31,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from gpu_worker.engine.base_model import BaseModel
+from gpu_worker.engine.sdxl import StableDiffusionXL
 
 UNET_LAYERS = ("to_k", "to_q", "to_v", "to_out.0", "add_k_proj", "add_v_proj")
 TEXT_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
@@ -125,7 +129,7 @@ class Peer:
     def __init__(
         self, base: BaseModel, recipe: PeerRecipe, pictures: Pictures, *, seed: int, rate: Rate = constant
     ) -> None:
-        self.recipe = recipe
+        self.base, self.recipe = base, recipe
         self.prior = bool(pictures.class_images)
         on_cpu, precision = base.device.type == "cpu", base.accelerator.mixed_precision
         self.accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
@@ -136,6 +140,14 @@ class Peer:
             copy.deepcopy(network).requires_grad_(False).to(self.accelerator.device, dtype=self.dtype)
             for network in (base.vae, base.text_encoder, base.unet)
         )
+        self.said: Tensor | None = None
+        """For Stable Diffusion XL what the prompts say, read once: train_dreambooth_lora_sdxl.py has it so."""
+        if isinstance(base, StableDiffusionXL):
+            if recipe.train_text_encoder:
+                raise ValueError("the two text encoders of Stable Diffusion XL are not trained here")
+            self.vae.to(torch.float32)  # as that example keeps it
+            with torch.no_grad():
+                self.said = base.encode_prompts([pictures.prompt, pictures.class_prompt][: 1 + self.prior])
         self.scheduler = DDPMScheduler.from_config(base.scheduler_config)
         trained = [adapt(unet, recipe.rank, recipe.layers)]
         if recipe.train_text_encoder:
@@ -186,7 +198,7 @@ class Peer:
         else:
             noise, timesteps = chance.noise.to(latents.dtype), chance.timesteps
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
-        prediction = self.unet(noisy, timesteps, self.embed(batch["ids"]), return_dict=False)[0]
+        prediction = self.unet(**self.base.unet_inputs(noisy, timesteps, self.read(batch)))[0]
         v_prediction = self.scheduler.config.prediction_type == "v_prediction"
         target = self.scheduler.get_velocity(latents, noise, timesteps) if v_prediction else noise
         if not self.prior:
@@ -197,15 +209,16 @@ class Peer:
 
     def encode(self, pixels: Tensor, chance: Chance | None = None) -> Tensor:
         """Return latents [B, c, h, w] sampled from what the VAE makes of pixels [B, 3, H, W]."""
-        posterior = self.vae.encode(pixels.to(self.accelerator.device, self.dtype)).latent_dist
+        posterior = self.vae.encode(pixels.to(self.accelerator.device, self.vae.dtype)).latent_dist
         sample = posterior.sample() if chance is None else posterior.mean + posterior.std * chance.posterior
-        return sample * self.vae.config.scaling_factor
+        return (sample * self.vae.config.scaling_factor).to(self.dtype)
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """Return the text encoder's answer to token ids [B, L], as [B, L, d]."""
-        embeddings: Tensor = self.text_encoder(ids.to(self.accelerator.device), attention_mask=None, return_dict=False)[
-            0
-        ]
+    def read(self, batch: Example) -> Tensor:
+        """Return the text embeddings [B, L, d] of a batch's prompts."""
+        ids = batch["ids"].to(self.accelerator.device)
+        if self.said is not None:
+            return self.said.repeat_interleave(len(ids) // len(self.said), dim=0)
+        embeddings: Tensor = self.text_encoder(ids, attention_mask=None, return_dict=False)[0]
         return embeddings
 
     @torch.no_grad()

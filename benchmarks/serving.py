@@ -25,7 +25,8 @@ import torch
 from peft.tuners.lora import LoraLayer
 from PIL import Image
 
-from benchmarks._people import Drawing, Ours, Peer, Person, base_of, people_of, seconds_of
+from benchmarks._bases import open_base
+from benchmarks._people import Drawing, Ours, Peer, Person, people_of, seconds_of
 from benchmarks.main_job import BUNDLE, rounded
 from benchmarks.training import wait_for
 from gpu_worker.engine.base_model import BaseModel
@@ -40,7 +41,7 @@ Files = list[Path]
 
 class Bench:
     def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
-        self.base = base_of(arguments.base, arguments.device)
+        self.base = open_base(arguments.base, arguments.device)
         usual = default_sampler(self.base.family)
         self.how = Drawing(arguments.steps or usual.steps, usual.guidance_scale, self.base.resolution)
         self.loading, self.switching = Peer(self.base, folder), Peer(self.base, folder)
@@ -101,8 +102,8 @@ def mixed_batch(peer: Peer, names: Sequence[str]) -> Iterator[None]:
     def tell(_: torch.nn.Module, args: tuple[torch.Tensor], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return args, kwargs | {"adapter_names": list(names) * (len(args[0]) // len(names))}
 
-    networks = (peer.pipeline.unet, peer.pipeline.text_encoder)
-    modules: list[torch.nn.Module] = [module for network in networks for module in network.modules()]
+    networks = [part for part in peer.pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    modules = [module for network in networks for module in network.modules()]
     hooks = [m.register_forward_pre_hook(tell, with_kwargs=True) for m in modules if isinstance(m, LoraLayer)]
     try:
         yield

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from benchmarks._people import Peer, Person, base_of, people_of, seconds_of
+from benchmarks._bases import open_base
+from benchmarks._people import Peer, Person, people_of, seconds_of
 from benchmarks.main_job import BUNDLE, rounded
 from gpu_worker.engine.resident import SERVING_RANK, Resident
 
@@ -24,7 +25,7 @@ PEOPLE = 8
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        base = base_of(arguments.base, arguments.device)
+        base = open_base(arguments.base, arguments.device)
         loading, hot, switching = (Peer(base, Path(folder)) for _ in range(3))
         model = Resident(base, slots=1)
         people = people_of(model, PEOPLE, SERVING_RANK, Path(folder))

@@ -21,13 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from benchmarks._bases import open_base
 from benchmarks.main_job import BUNDLE, IDENTIFIER, rounded
 from benchmarks.peer_dreambooth import Chance, Example, Peer, PeerRecipe, Pictures, collate
-from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.examples import Examples, Latents
 from gpu_worker.engine.photos import load_photos
@@ -50,41 +48,6 @@ MEMORY_STEPS = 2
 Work = Callable[[], None]
 
 
-def open_base(source: str, device: str) -> BaseModel:
-    if source == "sdxl-random":
-        raise SystemExit("the engine trains the Stable Diffusion 1.x/2.x family only: use sd15-random or a folder")
-    return sd15_random(device) if source == "sd15-random" else load_base(source, device)
-
-
-def sd15_random(device: str) -> BaseModel:
-    """Return a base of Stable Diffusion 1.5's shape with random weights: as slow as the real one, and as large."""
-    demo = load_base(str(BUNDLE / "base"), device)
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2,
-        sample_size=512,
-    )
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
-    )
-    for network, like in ((unet, demo.unet), (vae, demo.vae), (text_encoder, demo.text_encoder)):
-        network.to(demo.device, like.dtype).requires_grad_(False).eval()
-    scheduler = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
-    return replace(
-        demo,
-        unet=unet,
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=CLIPTokenizer.from_pretrained(BUNDLE / "base" / "tokenizer", model_max_length=77),
-        scheduler_config=dict(scheduler.config),
-        digest="random weights in the shape of Stable Diffusion 1.5",
-    )
-
-
 @dataclass(frozen=True)
 class Bench:
     """A base without slots, and the pictures that both sides learn from."""
@@ -100,8 +63,8 @@ class Bench:
 
     def resident(self, together: int = 1) -> Resident:
         """Return a copy of the base with slots in its layers, on which so many trainings can share their steps."""
-        networks = {"unet": copy.deepcopy(self.base.unet), "text_encoder": copy.deepcopy(self.base.text_encoder)}
-        return Resident(replace(self.base, **networks), together=together)
+        encoders = {name: copy.deepcopy(encoder) for name, (encoder, _) in self.base.text_encoders.items()}
+        return Resident(replace(self.base, unet=copy.deepcopy(self.base.unet), **encoders), together=together)
 
     def begin(self, model: Resident, recipe: Recipe, seed: int) -> DreamBooth:
         """Begin one of our trainings on the resident base."""
@@ -210,7 +173,7 @@ def compare(bench: Bench, batch: int, rounds: int, block: int) -> dict[str, floa
     def encoders() -> None:
         for _ in range(block):
             peer.encode(encoded["pixels"])
-            peer.embed(encoded["ids"])
+            peer.read(encoded)
 
     turns = [
         [seconds(work, bench.base) / block for work in (our_steps, peer_steps, encoders)] for _ in range(rounds + 1)
@@ -295,7 +258,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", default=str(BUNDLE / "base"), help="a folder, a hub id, or sd15-random")
+    parser.add_argument("--base", default=str(BUNDLE / "base"), help="a folder, a hub id, sd15-random or sdxl-random")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--block", type=int, default=5, help="steps in a turn")

@@ -119,7 +119,12 @@ def usual_rates(base: str) -> tuple[float, float]:
 
 
 def native_side(base: str) -> int:
-    """Return the side in pixels that a base of the Stable Diffusion family was trained at."""
+    """Return the side in pixels that a base of the Stable Diffusion family was trained at, as far as its name tells.
+
+    What was made of Stable Diffusion XL has an XL in its name, such as `sdxl-base` or `realvisxl-v4.0`.
+    """
     if base == DEMO:
         return 64
+    if re.search(r"xl(?![a-z])", base):
+        return 1024
     return 768 if re.search(r"stable-diffusion-2(-1)?$", base) else 512

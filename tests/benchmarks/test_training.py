@@ -1,27 +1,12 @@
 """Speed is not bought with other mathematics: the example's loop and ours come to the same losses and weights."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from benchmarks.multi_tenant import People, weight_difference
-from benchmarks.peer_dreambooth import Pictures
-from benchmarks.training import CLASS_PROMPT, PROMPT, Bench, loss_difference, unet_rows
-from gpu_worker.engine.base_model import BaseModel
-
-
-@pytest.fixture
-def bench(base: BaseModel, photos: tuple[Path, ...], tmp_path: Path) -> Bench:
-    """Photos of the base's own size, of which a random square is always the same."""
-    paths = []
-    for number, path in enumerate(photos):
-        with Image.open(path) as photo:
-            paths.append(tmp_path / f"{number}.png")
-            photo.resize((base.resolution, base.resolution)).save(paths[-1])
-    return Bench(base, Pictures(base, paths[:2], paths[1:], PROMPT, CLASS_PROMPT))
+from benchmarks.training import Bench, loss_difference, unet_rows
 
 
 @pytest.mark.parametrize("prior_weight", [0.5, 2.0])

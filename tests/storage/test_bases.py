@@ -25,6 +25,10 @@ from storage.bases import (
         ("stabilityai/stable-diffusion-2", 768),
         ("stabilityai/stable-diffusion-2-1-base", 512),
         ("/models/my-own", 512),
+        ("stabilityai/stable-diffusion-xl-base-1.0", 1024),
+        ("/models/RealVisXL_V4.0", 1024),
+        ("./sdxl", 1024),
+        ("xlarge/one", 512),
     ],
 )
 def test_native_sides(base: str, side: int) -> None:
@@ -46,9 +50,10 @@ def test_the_demo_base_draws_squares_alone() -> None:
         picture_size("demo", Shape.PORTRAIT)
     assert photo_sizes("demo") == [(64, 64)]
     assert (384, 640) in photo_sizes("sd-1.5")
+    assert {(1024, 1024), (832, 1216)} <= set(photo_sizes("sdxl"))
 
 
-@pytest.mark.parametrize("base", ["sd-1.5", "stabilityai-stable-diffusion-2-1"])
+@pytest.mark.parametrize("base", ["sd-1.5", "stabilityai-stable-diffusion-2-1", "sdxl"])
 def test_every_shape_has_a_size_that_latents_divide_and_is_known_by_it(base: str) -> None:
     for shape in shapes(base):
         width, height = picture_size(base, shape)

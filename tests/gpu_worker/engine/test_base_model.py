@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gpu_worker.engine.__main__ import DEMO_BASE
 from gpu_worker.engine.base_files import digest_of, load_base
 from gpu_worker.engine.base_model import BaseModel, Family, UnfitBase
 from tests.gpu_worker.engine.conftest import tiny_pipeline
@@ -42,6 +43,11 @@ def test_the_digest_follows_the_weights_alone(base_folder: Path, tmp_path: Path)
         pipeline.unet.conv_in.bias[0] += 1
     pipeline.save_pretrained(tmp_path / "other")
     assert digest_of(tmp_path / "other") != digest_of(base_folder)
+
+
+def test_the_demo_bases_digest_is_that_which_its_models_were_trained_on() -> None:
+    """It changes with the files alone: published models are refused on any other."""
+    assert digest_of(DEMO_BASE) == "9483b16b441846372d8301fb63957cfab7003d0d5eef1e89d939d8b2360c745c"
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:

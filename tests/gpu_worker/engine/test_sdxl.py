@@ -131,9 +131,10 @@ def test_people_in_one_batch_get_what_they_get_alone_and_from_diffusers(
         PictureOrder(prompt="", negative_prompt="snow", seed=4, slot=2, strength=0.5),
     ]
     pairs = [PictureOrder(prompt="two", seed=5, subjects=subjects) for subjects in ((left, right), (right, left))]
-    for company in (pairs, orders):
-        together = by_us(model, *company)
-        torch.testing.assert_close(together, torch.cat([by_us(model, one) for one in company]), atol=1e-4, rtol=1e-4)
+    together, two = by_us(model, *orders), by_us(model, *pairs)
+    alone = [torch.cat([by_us(model, one) for one in company]) for company in (orders, pairs)]
+    torch.testing.assert_close(together, alone[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(two, alone[1], atol=1e-4, rtol=1e-4)
     assert not torch.allclose(together[0], together[1], atol=1e-2)
     for slot in (1, 2):
         pipeline.unload_lora_weights()
@@ -267,7 +268,7 @@ def test_what_only_looks_like_it_is_refused(base_folder: Path, tmp_path: Path, p
 
 
 def test_a_fast_copy_reads_loras_of_the_original_names_too(xl: StableDiffusionXL, tmp_path: Path) -> None:
-    parts, expected = {}, {}
+    parts, expected = dict[str, Tensor](), dict[str, Tensor]()
     for sgm, layer in LAYER_OF_SGM.items():
         weight = xl.unet.get_parameter(f"{layer}.weight").detach()
         down, up = torch.randn(2, weight.shape[1]), torch.randn(weight.shape[0], 2)
