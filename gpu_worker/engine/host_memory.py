@@ -8,7 +8,7 @@ import torch
 from gpu_worker.engine.adapters import AdapterFile
 
 HOST_BYTES = 512 << 20
-"""For Stable Diffusion 1.5 at rank 16 some 20 to 40 people, for the demo base several hundred."""
+"""For Stable Diffusion 1.5 at rank 16 some 20 to 40 people, for XL five, for the demo base several hundred."""
 
 
 class HostMemory:

@@ -80,6 +80,14 @@ class Slots:
             self.layers.setdefault(full_name, layer)
             network.set_submodule(name, layer)
 
+    def bytes_of_one(self, rank: int, dtype: torch.dtype) -> int:
+        """Return how much memory each slot of a bank of this rank takes."""
+        numbers = (
+            min(rank, layer.most_rank) * (math.prod(layer.in_shape) + layer.out_features)
+            for layer in self.layers.values()
+        )
+        return sum(numbers) * dtype.itemsize
+
     @contextmanager
     def use(
         self, bank: "Bank", slots: Sequence[int], strength: Sequence[float] | None = None, *, apart: bool = False

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gpu_worker import pipe
+from gpu_worker.engine import resident
 from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, AdapterRefused, file_digest, save_adapter
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.host_memory import HostMemory
@@ -48,6 +49,14 @@ def test_people_share_the_slots_and_the_one_unused_for_longest_leaves(small: Res
     assert small.slot_of(*published[-1]) == slots[1]
     published[0][0].unlink()
     assert small.slot_of(*published[0]) == slots[0]  # still in its slot: no file is read
+
+
+def test_there_are_as_many_slots_as_fit_and_two_at_least(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = Resident(base, slots=3).serving
+    each = sum(rows.nbytes for rows in (*bank.down.values(), *bank.up.values())) // 4
+    for room, slots in ((4, 3), (100, 3), (3, 2), (1, 2)):
+        monkeypatch.setattr(resident, "SERVING_BYTES", each * room)
+        assert Resident(base, slots=3).serving.size == slots + 1
 
 
 def test_who_is_held_stays(small: Resident, tmp_path: Path) -> None:
