@@ -11,6 +11,7 @@ import torch
 from gpu_worker import pipe
 from gpu_worker.engine import resident
 from gpu_worker.engine.adapters import AdapterFile, AdapterHeader, AdapterRefused, file_digest, save_adapter
+from gpu_worker.engine.base_files import load_base
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.host_memory import HostMemory
 from gpu_worker.engine.resident import NoFreeSlot, Resident
@@ -51,12 +52,14 @@ def test_people_share_the_slots_and_the_one_unused_for_longest_leaves(small: Res
     assert small.slot_of(*published[0]) == slots[0]  # still in its slot: no file is read
 
 
-def test_there_are_as_many_slots_as_fit_and_two_at_least(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = Resident(base, slots=3).serving
-    each = sum(rows.nbytes for rows in (*bank.down.values(), *bank.up.values())) // 4
-    for room, slots in ((4, 3), (100, 3), (3, 2), (1, 2)):
+def test_there_are_as_many_slots_as_fit_and_two_at_least(
+    small: Resident, base_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = small.serving
+    each = sum(rows.nbytes for rows in (*bank.down.values(), *bank.up.values())) // (SLOTS + 1)
+    for room, slots in ((SLOTS + 1, SLOTS), (SLOTS, SLOTS - 1), (1, 2)):
         monkeypatch.setattr(resident, "SERVING_BYTES", each * room)
-        assert Resident(base, slots=3).serving.size == slots + 1
+        assert Resident(load_base(str(base_folder), "cpu"), slots=SLOTS).serving.size == slots + 1
 
 
 def test_who_is_held_stays(small: Resident, tmp_path: Path) -> None:
