@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.resident import Resident
-from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, WORD_LAYER, Bank, Slots
+from gpu_worker.engine.slots import TEXT_LAYERS, UNET_LAYERS, WORD_LAYER, WORD_LAYERS, Bank, Slots
 
 Weights = dict[str, tuple[Tensor, Tensor]]
 
@@ -22,7 +22,7 @@ def random_weights(bank: Bank, rank: int, seed: int) -> Weights:
             torch.randn(layer.out_features, rank, generator=generator) * 0.2,
         )
         for name, layer in bank.layers.items()
-        if name != WORD_LAYER  # of rank 1, and not for PEFT
+        if name not in WORD_LAYERS  # of rank 1, and not for PEFT
     }
 
 
