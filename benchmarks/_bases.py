@@ -40,12 +40,8 @@ def sdxl_random(device: str) -> StableDiffusionXL:
     small = _beginning(device)
     with small.device:
         networks = sdxl_networks()
-    return StableDiffusionXL(
-        **{**vars(small), **_settled(networks, small)},
-        tokenizer_2=small.tokenizer,
-        zeros_for_empty=True,
-        digest="random weights in the shape of Stable Diffusion XL",
-    )
+    more = {"tokenizer_2": small.tokenizer, "digest": "random weights in the shape of Stable Diffusion XL"}
+    return StableDiffusionXL(**vars(small) | _settled(networks, small) | more, zeros_for_empty=True)
 
 
 def sd15_networks() -> dict[str, nn.Module]:

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from benchmarks import _bases
 from benchmarks.peer_dreambooth import Peer, PeerRecipe
 from benchmarks.serving import Bench as Serving
 from benchmarks.serving import difference
 from benchmarks.training import Bench, loss_difference, unet_rows
-from tests.gpu_worker.engine.xl import tiny_sdxl
+from gpu_worker.engine.base_model import Family
+from gpu_worker.engine.resident import Resident
+from gpu_worker.engine.sampling import PictureOrder, Sampler, draw
+from tests.gpu_worker.engine.test_sampling import finish
+from tests.gpu_worker.engine.xl import WHOLE, tiny_sdxl
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +38,22 @@ def test_the_random_base_is_as_large_as_the_real_one() -> None:
         "text_encoder": 123_060_480,
         "text_encoder_2": 694_659_840,
     }
+
+
+def test_the_random_base_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With networks that are small, but for the words that they know."""
+    config = {"hidden_size": 20, "intermediate_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    small = {
+        **{name: getattr(tiny_sdxl(), name) for name in ("unet", "vae")},
+        "text_encoder": CLIPTextModel(CLIPTextConfig(**config)),
+        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(**config, projection_dim=WHOLE)),
+    }
+    monkeypatch.setattr(_bases, "sdxl_networks", lambda: small)
+    base = _bases.open_base("sdxl-random", "cpu")
+    assert base.family is Family.SDXL
+    assert base.encode_prompts(["a dog"]).shape == (1, 78, 40)
+    picture = finish(draw(Resident(base), [PictureOrder(prompt="a dog", seed=1)], Sampler(steps=2, guidance_scale=5.0)))
+    assert picture.isfinite().all()
 
 
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")  # the peer's second adapter
