@@ -206,7 +206,7 @@ def test_two_trainings_together_learn_what_each_learns_alone(begin: Begin) -> No
         assert training.trained().keys() == expected.keys()
         for name, (down, up) in training.trained().items():
             torch.testing.assert_close((down, up), expected[name], atol=2e-4, rtol=1e-3)
-    assert all(name.startswith("unet.") for name in alone[1])
+    assert all(name.startswith("unet.") for name in together[1].parameters)
     assert together[1].resting.keys() >= {PROMPT, "a photo of a dog"}
 
 
