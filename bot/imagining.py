@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.access import seen_model
+from bot.acknowledging import acknowledge
 from bot.brought import NothingToChange, take_in
 from bot.cards import answer, post_card
 from bot.channel_rules import check_channel
@@ -319,7 +320,7 @@ async def open_reply(interaction: "discord.Interaction[Dreambot]", *, private: b
     """Say that it is being seen to, unless pictures cannot be asked for here. Raises `NoRoom`, `WrongChannel`."""
     check_room(interaction.client.services)
     await check_channel(interaction)
-    await interaction.response.defer(ephemeral=private, thinking=True)
+    await acknowledge(interaction, ephemeral=private, thinking=True)
 
 
 async def promise(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
+from bot.acknowledging import acknowledge
 from bot.limits import all_per_day
 from bot.rendering import render_card
 from bot.results import render_result
@@ -31,7 +32,7 @@ async def show_job(interaction: "Interaction", job_id: str, page: int) -> None:
     services = interaction.client.services
     async with services.database.read() as session:
         job = await own_job(session, job_id, interaction.user.id)
-    await interaction.response.defer()
+    await acknowledge(interaction)
     render = render_result if job.kind is JobKind.TRAIN else render_card
     shown = await render(services, job.id)
     shown.view.add_item(job_list.back_to(page))

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
+from bot.acknowledging import acknowledge
 from bot.looks import MayNotKeepLooks, looks_for
 from bot.views import look_gallery
 from storage.looks import remove_look
@@ -35,5 +36,5 @@ async def remove(interaction: "Interaction", look_id: str, page: int) -> None:
         raise MayNotKeepLooks
     async with interaction.client.services.database.write() as session:
         await remove_look(session, look_id, interaction.guild_id)
-    await interaction.response.defer()
+    await acknowledge(interaction)
     await show_looks(interaction, page)

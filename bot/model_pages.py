@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.access import own_model, seen_model
+from bot.acknowledging import acknowledge
 from bot.erasure import erase_model
 from bot.language import locale_of_card, spoken
 from bot.limits import roles_of
@@ -221,9 +222,9 @@ async def _begin(interaction: "Interaction", place: Place) -> Place:
     seen = interaction.message is not None and not interaction.message.flags.ephemeral
     own = place.scope in {Scope.MINE, Scope.GIVEN} and seen and interaction.guild_id is not None
     if interaction.user.id == place.viewer and not own:
-        await interaction.response.defer()
+        await acknowledge(interaction)
         return place
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     return replace(place, viewer=interaction.user.id)
 
 

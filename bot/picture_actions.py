@@ -9,6 +9,7 @@ from discord import ui
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.access import check_may_delete, own_model
+from bot.acknowledging import acknowledge
 from bot.imagining import adapters_of, draw_again
 from bot.rendering import load
 from bot.replies import reply
@@ -56,7 +57,7 @@ async def _around(interaction: "Interaction", job_id: str, position: int) -> Non
 async def offer_ways(interaction: "Interaction", job_id: str, position: int) -> None:
     """Ask the presser what shall become of a picture, counted from 0. Raises `PicturesGone`."""
     services = interaction.client.services
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     async with services.database.read() as session:
         job, images = await find_job(session, job_id), await pictures_of_set(session, await members(session, job_id))
     if job is None or position >= len(images):
@@ -155,7 +156,7 @@ async def _delete(interaction: "Interaction", job_id: str) -> None:
         if interaction.message is not None:
             await touch_card_elsewhere(session, job, interaction.message.id, services.clock())
     services.wake_delivery()
-    await interaction.response.defer()
+    await acknowledge(interaction)
     for key in keys:
         await services.blobs.delete(key)
     await interaction.delete_original_response()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import ui
 
+from bot.acknowledging import acknowledge
 from bot.language import spoken
 from bot.rendering import load, marked
 from bot.services import Services
@@ -52,7 +53,7 @@ async def render_result(services: Services, job_id: str, limit: int = FILE_BYTES
 
 async def show_result(interaction: "discord.Interaction[Dreambot]", model_id: str) -> None:
     """Show a model's result anew where somebody has pressed a button of it."""
-    await interaction.response.defer()
+    await acknowledge(interaction)
     async with interaction.client.services.database.read() as session:
         training = await training_in_use(session, await session.get_one(Model, model_id))
     if training is not None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import discord
 
+from bot.acknowledging import Lull
 from bot.settings import BotSettings
 from storage.blobs import Blobs
 from storage.database import Database
@@ -62,3 +63,5 @@ class Services:
     link: Callable[[str, str], str | None] = lambda _key, _filename: None
     """Signs a download link for (blob key, file name); None where the bot serves no files."""
     decoders: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DECODERS))
+    lull: Lull = field(default_factory=Lull)
+    """Lets answers wait while others have not even a sign that theirs will come."""

@@ -10,7 +10,7 @@ from storage.companions import goes_on, lead_of, members
 from storage.contract import JobKind
 from storage.people import wants_direct_messages
 from storage.quotas import OUTCOME, settle
-from storage.schema import WAITING, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Job
+from storage.schema import OPEN, WAITING, Delivery, DeliveryKind, DeliveryProblem, DeliveryState, Job
 
 POST_GRACE = timedelta(seconds=15)
 """How long the command that accepted a job has to post its card, before the delivery loop does it."""
@@ -181,7 +181,7 @@ async def touch_card_elsewhere(session: AsyncSession, job: Job, message_id: int,
 
 async def touch_waiting_cards(session: AsyncSession, kind: JobKind, at: datetime) -> None:
     """Note that the places in the queue have changed; of a long queue only the head is worth an edit."""
-    waiting = select(Job.id).where(Job.kind == kind, Job.state.in_(WAITING)).order_by(Job.created_at, Job.id)
+    waiting = select(Job.id).where(OPEN, Job.kind == kind, Job.state.in_(WAITING)).order_by(Job.created_at, Job.id)
     for job_id in (await session.scalars(waiting.limit(PLACES_SHOWN))).all():
         await touch_card(session, job_id, at)
 

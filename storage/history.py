@@ -16,6 +16,7 @@ from storage.models import model_of
 from storage.quotas import OUTCOME
 from storage.schema import (
     ACTIVE,
+    OPEN,
     Charge,
     Companion,
     Delivery,
@@ -124,7 +125,7 @@ async def finished_imaginings(session: AsyncSession, base: str, limit: int = 20)
 
 async def count_active_trainings(session: AsyncSession, base: str) -> int:
     query = select(func.count()).select_from(Job)
-    return await session.scalar(query.where(Job.state.in_(ACTIVE), Job.kind == JobKind.TRAIN, Job.base == base)) or 0
+    return await session.scalar(query.where(OPEN, Job.kind == JobKind.TRAIN, Job.base == base)) or 0
 
 
 async def list_jobs(session: AsyncSession, owner_id: int, at: datetime, offset: int, limit: int) -> list[Entry]:

@@ -35,6 +35,7 @@ from storage.people import ensure_owner
 from storage.quotas import charge, check_quota
 from storage.schema import (
     ACTIVE,
+    OPEN,
     WAITING,
     Companion,
     Delivery,
@@ -80,7 +81,7 @@ AT_OWN_TIME = and_(Job.created_at == bindparam("own_time"), Job.id < bindparam("
 EARLIER = (
     select(func.count())
     .select_from(Job)
-    .where(Job.kind == bindparam("own_kind"), Job.base == bindparam("own_base"), Job.state.in_(WAITING))
+    .where(Job.kind == bindparam("own_kind"), Job.base == bindparam("own_base"), OPEN, Job.state.in_(WAITING))
     .where(or_(Job.created_at < bindparam("own_time"), AT_OWN_TIME))
 )
 OF_INTERACTION = select(Job).where(Job.interaction_id == bindparam("number"))

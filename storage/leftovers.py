@@ -10,6 +10,7 @@ from storage.companions import forget_words
 from storage.contract import FailureReason, JobKind, mask_key, reference_key
 from storage.schema import (
     ACTIVE,
+    OPEN,
     WAITING,
     Draft,
     Image,
@@ -65,7 +66,9 @@ async def forget_photos(session: AsyncSession, ids: Collection[int]) -> None:
 
 async def awaited_photos(session: AsyncSession, limit: int) -> Mapping[str, Sequence[str]]:
     """Return the photos' keys of the trainings that wait, those that come next first, by job id."""
-    first = select(Job.id).where(Job.state.in_(WAITING), Job.kind == JobKind.TRAIN, Job.cancel_requested_at.is_(None))
+    first = select(Job.id).where(
+        OPEN, Job.state.in_(WAITING), Job.kind == JobKind.TRAIN, Job.cancel_requested_at.is_(None)
+    )
     jobs = (await session.scalars(first.order_by(Job.created_at, Job.id).limit(limit))).all()
     keys: dict[str, list[str]] = {job: [] for job in jobs}
     for photo in await session.scalars(select(Photo).where(Photo.job_id.in_(jobs)).order_by(Photo.id)):

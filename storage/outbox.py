@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from storage.admission import holds_back
 from storage.contract import JobKind
 from storage.outcomes import end_job
-from storage.schema import Job, JobState, OutboxEntry
+from storage.schema import OPEN, Job, JobState, OutboxEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,11 @@ QUEUED = (
     select(func.count())
     .select_from(OutboxEntry)
     .join(Job, Job.id == OutboxEntry.job_id)
-    .where(OutboxEntry.queue == bindparam("in_line"), OutboxEntry.attempt == Job.attempt, Job.state == JobState.QUEUED)
+    .where(OutboxEntry.queue == bindparam("in_line"), OutboxEntry.attempt == Job.attempt, OPEN)
+    .where(Job.state == JobState.QUEUED)
 )
-TO_CANCEL = select(Job).where(Job.state.in_((JobState.QUEUED, JobState.RUNNING)), Job.cancel_requested_at.is_not(None))
+IN_REDIS = select(Job).where(OPEN, Job.state.in_((JobState.QUEUED, JobState.RUNNING)))
+TO_CANCEL = IN_REDIS.where(Job.cancel_requested_at.is_not(None))
 
 
 async def next_releases(session: AsyncSession, windows: Mapping[JobKind, int]) -> Sequence[Release]:
@@ -96,12 +98,12 @@ async def jobs_to_hold_back(session: AsyncSession) -> Sequence[Job]:
     """Return the jobs that Redis has and no worker, while an operator holds back what waits."""
     if not await holds_back(session):
         return []
-    return (await session.scalars(select(Job).where(Job.state == JobState.QUEUED))).all()
+    return (await session.scalars(select(Job).where(OPEN, Job.state == JobState.QUEUED))).all()
 
 
 async def jobs_in_redis(session: AsyncSession) -> Sequence[Job]:
     """Return the jobs of which Redis should hold a trace."""
-    return (await session.scalars(select(Job).where(Job.state.in_((JobState.QUEUED, JobState.RUNNING))))).all()
+    return (await session.scalars(IN_REDIS)).all()
 
 
 async def _in_redis(session: AsyncSession, queue: str) -> int:

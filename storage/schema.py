@@ -253,7 +253,15 @@ class Job(Base):
             sqlite_where=text("kind = 'train' AND state IN ('accepted', 'queued', 'running')"),
             postgresql_where=text("kind = 'train' AND state IN ('accepted', 'queued', 'running')"),
         ),
-        Index(None, "state", "kind", "created_at"),
+        Index(None, "owner_id", "created_at"),
+        Index(None, "kind", "created_at"),
+        Index(
+            "ix_jobs_open",
+            "kind",
+            "created_at",
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
         Index(
             "ix_jobs_prompts",
             "state",
@@ -265,7 +273,7 @@ class Job(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     kind: Mapped[JobKind]
-    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"), index=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
     guild_id: Mapped[int | None]
     channel_id: Mapped[int]
     model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), index=True)
@@ -302,6 +310,10 @@ class Job(Base):
     """The look that was asked for, by its name."""
     locale: Mapped[str | None] = mapped_column(String(16), default=None)
     """The language of its messages, as Discord calls it; None for English."""
+
+
+OPEN = Job.finished_at.is_(None)
+"""Of the few jobs among millions that have not ended: by this, not by their states, is their index found."""
 
 
 class PictureSet(Base):

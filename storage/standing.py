@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import JobKind
-from storage.schema import ACTIVE, WAITING, Job
+from storage.schema import OPEN, WAITING, Job
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Standing:
 
 
 async def standing(session: AsyncSession) -> Sequence[Standing]:
-    query = select(Job.kind, Job.state, func.count()).where(Job.state.in_(ACTIVE)).group_by(Job.kind, Job.state)
+    query = select(Job.kind, Job.state, func.count()).where(OPEN).group_by(Job.kind, Job.state)
     waiting, all_of = Counter[JobKind](), Counter[JobKind]()
     for kind, state, number in await session.execute(query):
         all_of[kind] += number

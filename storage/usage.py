@@ -14,9 +14,7 @@ MINE = (
     Job.owner_id == bindparam("owner"), Job.created_at > bindparam("since"), Job.state == JobState.SUCCEEDED
 )  # fmt: skip
 TOOK = select(Job.kind, func.count(), func.coalesce(func.sum(Job.seconds), 0.0)).where(*MINE).group_by(Job.kind)
-DRAWN = (
-    select(func.count()).select_from(Image).join(Job, Job.id == Image.job_id).where(*MINE, Job.kind == JobKind.IMAGINE)
-)
+DRAWN = select(Job.kind, func.count()).join(Image, Image.job_id == Job.id).where(*MINE).group_by(Job.kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +33,9 @@ async def used_since(session: AsyncSession, owner_id: int, since: datetime) -> U
     asked = {"owner": owner_id, "since": since}
     found = (await session.execute(TOOK, asked)).all()
     rows = {kind: (int(count), float(seconds or 0)) for kind, count, seconds in found}
-    pictures = await session.scalar(DRAWN, asked) or 0
+    drawn: dict[JobKind, int] = {kind: count for kind, count in await session.execute(DRAWN, asked)}  # noqa: C416
     return Used(
         trainings=rows.get(JobKind.TRAIN, (0, 0.0))[0],
-        pictures=pictures,
+        pictures=drawn.get(JobKind.IMAGINE, 0),
         gpu_seconds={kind: seconds for kind, (_, seconds) in rows.items()},
     )

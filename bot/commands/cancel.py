@@ -7,6 +7,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 
 from bot import text
+from bot.acknowledging import acknowledge
 from bot.cancellation import cancel, the_only_job
 from bot.language import _
 from bot.replies import reply
@@ -32,7 +33,7 @@ def register(bot: "Dreambot") -> None:
 @app_commands.command(name="cancel", description="Stop a training or pictures of yours that are under way")
 @app_commands.describe(job="Which one; not needed when there is only one")
 async def cancel_command(interaction: Interaction, job: str | None = None) -> None:
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     services, person = interaction.client.services, interaction.user.id
     await reply(interaction, await cancel(services, job or await the_only_job(services, person), person))
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
+from bot.acknowledging import acknowledge
 from bot.job_pages import show_jobs
 from bot.views.job_list import PageButton, ShowButton
 
@@ -19,5 +20,5 @@ def register(bot: "Dreambot") -> None:
 
 @app_commands.command(description="Look at what you asked for in the last days, and what came of it")
 async def jobs(interaction: "discord.Interaction[Dreambot]") -> None:
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     await show_jobs(interaction)

@@ -6,6 +6,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice
 
+from bot.acknowledging import acknowledge
 from bot.language import _
 from bot.limits import roles_of
 from bot.model_pages import show_gallery, show_model
@@ -71,10 +72,10 @@ async def models(
 ) -> None:
     place = Place(interaction.user.id, Scope(whose), sort=Sort(sort))
     if find is None:
-        await interaction.response.defer(ephemeral=place.scope is not Scope.SERVER, thinking=True)
+        await acknowledge(interaction, ephemeral=place.scope is not Scope.SERVER, thinking=True)
         await show_gallery(interaction, place)
         return
     async with interaction.client.services.database.read() as session:
         named = await search_models(session, find, interaction.user.id, interaction.guild_id, 1, roles_of(interaction))
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     await show_model(interaction, named[0].id if named else find, place)

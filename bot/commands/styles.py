@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
+from bot.acknowledging import acknowledge
 from bot.look_pages import show_looks
 from bot.views.look_gallery import AddButton, PageButton, RemoveMenu, TryMenu
 
@@ -19,5 +20,5 @@ def register(bot: "Dreambot") -> None:
 
 @app_commands.command(description="See the looks that there are, draw with one, or add one for this server")
 async def styles(interaction: "discord.Interaction[Dreambot]") -> None:
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     await show_looks(interaction, 0)

@@ -13,6 +13,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
+from bot.acknowledging import acknowledge
 from bot.channel_rules import check_channel
 from bot.consent import ConsentText
 from bot.drafts import keep, keep_for_form
@@ -157,7 +158,7 @@ async def learn(
     services = interaction.client.services
     # The form was opened by a card that only this person sees: it is shown anew.
     swaps = interaction.message is not None and interaction.message.flags.ephemeral
-    await interaction.response.defer(thinking=not swaps, ephemeral=True)
+    await acknowledge(interaction, thinking=not swaps, ephemeral=True)
     async with interaction.client.under_way.remembered(interaction):
         training, taken = await take_in_photos(services, wish, asker_of(interaction), photos)
         await keep(services, training, agrees=agrees, in_place_of=in_place_of)

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import discord
 
+from bot.acknowledging import acknowledge
 from bot.cancellation import cancel
 from bot.language import _
 from bot.replies import pressed, reply
@@ -26,5 +27,5 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"jo
 
     @pressed
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await acknowledge(interaction, ephemeral=True, thinking=True)
         await reply(interaction, await cancel(interaction.client.services, self.job_id, interaction.user.id))

@@ -8,6 +8,7 @@ import discord
 from discord import ui
 
 from bot.access import NotYourModel
+from bot.acknowledging import acknowledge
 from bot.cards import post_card
 from bot.channel_rules import check_channel
 from bot.language import _, locale_of_card
@@ -48,7 +49,7 @@ class ClassButton(ui.DynamicItem[ui.Button[Any]], template=r"class:(?P<job>[0-9a
 
         await check_channel(interaction)
         services = interaction.client.services
-        await interaction.response.defer()
+        await acknowledge(interaction)
         async with services.database.write() as session:
             job = await session.get(Job, self.job_id, with_for_update=True)
             if job is None:

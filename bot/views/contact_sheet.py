@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.acknowledging import acknowledge
 from bot.cards import post_card
 from bot.channel_rules import check_channel
 from bot.consent import ConsentText
@@ -139,7 +140,7 @@ class TrainButton(
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         await check_channel(interaction)
         services, owner_id = interaction.client.services, interaction.user.id
-        await interaction.response.defer()
+        await acknowledge(interaction)
         words = ConsentText.of(services.settings)
         agrees = self.mark == words.mark
         async with services.database.read() as session:
@@ -197,6 +198,6 @@ class CancelButton(ui.DynamicItem[ui.Button[Any]], template=r"draft:(?P<id>[0-9a
 
     @pressed
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
-        await interaction.response.defer()
+        await acknowledge(interaction)
         await drop_draft(interaction.client.services, self.draft_id, interaction.user.id)
         await _close(interaction, _("Deleted. Nothing was trained."))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.acknowledging import acknowledge
 from bot.datasets import is_weak
 from bot.language import _, listed, ngettext
 from bot.prompts import tidy
@@ -119,7 +120,7 @@ class ZipButton(ui.DynamicItem[ui.Button[Any]], template=r"dataset:(?P<job>[0-9a
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         from bot.dataset_zip import pack  # here, because packing needs what cards are made of
 
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await acknowledge(interaction, ephemeral=True, thinking=True)
         limit = upload_limit(interaction)
         zipped = await pack(
             interaction.client.services, self.job_id, interaction.user.id, limit=limit, boxes=self.boxes

@@ -9,6 +9,7 @@ import discord
 from discord import ui
 
 from bot.access import own_model
+from bot.acknowledging import acknowledge
 from bot.language import N_, _, number
 from bot.replies import pressed
 from bot.result_text import variant_used
@@ -61,7 +62,7 @@ class DownloadButton(ui.DynamicItem[ui.Button[Any]], template=r"model:(?P<model>
         check_up(model)
         if model.download_key is None:
             raise ModelNotReady(model.name)
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await acknowledge(interaction, ephemeral=True, thinking=True)
         await _send(interaction, services, model, model.download_key)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.acknowledging import acknowledge
 from bot.language import N_, Plural, _, ngettext, number
 from bot.replies import pressed
 from bot.text import bold, duration, in_line, quote, too_late
@@ -190,7 +191,7 @@ class PageButton(ui.DynamicItem[ui.Button[Any]], template=r"jobs:(?P<page>[0-9]{
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         from bot.job_pages import show_jobs  # here, because a press on one page makes the next page
 
-        await interaction.response.defer()
+        await acknowledge(interaction)
         await show_jobs(interaction, self.page)
 
 

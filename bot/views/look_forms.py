@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 import discord
 from discord import ui
 
+from bot.acknowledging import acknowledge
 from bot.forms import Form
 from bot.imagining import Wish, imagine
 from bot.language import _
@@ -83,5 +84,5 @@ class AddForm(Form, template=r"look:add"):
         words, negative = check_words(self.words.value), tidy(self.negative.value)
         async with services.database.write() as session:
             await add_look(session, guild_id, interaction.user.id, self.name.value, words, negative, services.clock())
-        await interaction.response.defer()
+        await acknowledge(interaction)
         await show_looks(interaction, LAST_PAGE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.acknowledging import acknowledge
 from bot.language import _
 from bot.looks import Look
 from bot.replies import pressed
@@ -88,7 +89,7 @@ class PageButton(ui.DynamicItem[ui.Button[Any]], template=r"looks:(?P<page>[0-9]
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         from bot.look_pages import show_looks  # here, because a press on one page makes the next page
 
-        await interaction.response.defer()
+        await acknowledge(interaction)
         await show_looks(interaction, self.page)
 
 

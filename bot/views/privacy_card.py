@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from bot import personal_data
+from bot.acknowledging import acknowledge
 from bot.language import N_, _
 from bot.replies import pressed
 from bot.text import EVERYTHING_GOES, EVERYTHING_GONE, HELD, LEFT_OUT, NOTHING_HELD, YOUR_DATA, YOUR_DATA_LINKED
@@ -84,13 +85,13 @@ class PrivacyButton(ui.DynamicItem[ui.Button[Any]], template=rf"privacy:(?P<verb
             case Verb.ASK:
                 await interaction.response.edit_message(view=_card(str(EVERYTHING_GOES), Verb.SHOW, Verb.FORGET))
             case Verb.FORGET:
-                await interaction.response.defer()
+                await acknowledge(interaction)
                 await _forget(interaction)
 
 
 async def _export(interaction: "Interaction") -> None:
     services = interaction.client.services
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     packed = await personal_data.pack(services, interaction.user.id, upload_limit(interaction))
     missing = [LEFT_OUT.format(packed.left_out)] if packed.left_out else []
     if packed.archive is not None:

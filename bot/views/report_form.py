@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 import discord
 from discord import ui
 
+from bot.acknowledging import acknowledge
 from bot.forms import Form
 from bot.language import _, spoken
 from bot.replies import pressed, reply
@@ -47,7 +48,7 @@ class ReportForm(Form, template=r"report:(?P<job>[0-9a-f]{32})"):
     @pressed
     async def on_submit(self, interaction: "discord.Interaction[Dreambot]") -> None:
         services, reason = interaction.client.services, Reason(self.reason.values[0])
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await acknowledge(interaction, ephemeral=True, thinking=True)
         async with services.database.write() as session:
             job = await find_job(session, self.job_id)
             if job is None:

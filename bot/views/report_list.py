@@ -9,6 +9,7 @@ import discord
 from discord import ui
 
 from bot.access import check_operates
+from bot.acknowledging import acknowledge
 from bot.admin_text import DECISIONS, NO_REPORTS, case_told
 from bot.language import N_, _, number
 from bot.replies import pressed
@@ -95,7 +96,7 @@ class PageButton(ui.DynamicItem[ui.Button[Any]], template=r"cases:(?P<page>[0-9]
         from bot.report_desk import show_reports  # here, because a press on one page makes the next page
 
         check_operates(interaction)
-        await interaction.response.defer()
+        await acknowledge(interaction)
         await show_reports(interaction, self.page)
 
 
@@ -123,7 +124,7 @@ class CaseButton(
         from bot.report_desk import decide, show_reports
 
         check_operates(interaction)
-        await interaction.response.defer()
+        await acknowledge(interaction)
         try:
             await decide(interaction, self.job_id, self.verdict)
         finally:  # what somebody else decided meanwhile shows as well

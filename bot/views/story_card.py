@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.acknowledging import acknowledge
 from bot.language import N_, _, ngettext
 from bot.prompts import tidy
 from bot.replies import pressed
@@ -82,7 +83,7 @@ class StoryButton(ui.DynamicItem[ui.Button[Any]], template=r"story:(?P<job>[0-9a
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         from bot.rendering import render_card  # here, because cards hold this button
 
-        await interaction.response.defer()
+        await acknowledge(interaction)
         card = await render_card(interaction.client.services, self.job_id, page=self.page)
         await interaction.edit_original_response(view=card.view, attachments=card.files)
 
@@ -108,7 +109,7 @@ class BookButton(ui.DynamicItem[ui.Button[Any]], template=r"story:(?P<job>[0-9a-
     async def callback(self, interaction: "discord.Interaction[Dreambot]") -> None:
         from bot.story_book import bind
 
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await acknowledge(interaction, ephemeral=True, thinking=True)
         name, book = await bind(interaction.client.services, self.job_id)
         await interaction.followup.send(file=discord.File(io.BytesIO(book), name), ephemeral=True)
 

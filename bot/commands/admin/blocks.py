@@ -8,6 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.access import check_manages, check_operates, operates
+from bot.acknowledging import acknowledge
 from bot.admin_text import BLOCKED, MAX_WORDS, NOT_BLOCKABLE, UNBLOCKED, WAS_NOT_BLOCKED
 from bot.blocking import block_and_stop
 from bot.commands.admin.group import AnyCommand
@@ -35,7 +36,7 @@ async def block(
     if user.bot or user.id in {interaction.user.id, *interaction.client.services.settings.operator_ids}:
         await reply(interaction, str(NOT_BLOCKABLE))
         return
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     stopped = await block_and_stop(interaction.client.services, user.id, guild_id, interaction.user.id, words)
     await reply(interaction, BLOCKED[guild_id == EVERYWHERE].format(person=user.id, stopped=stopped))
 

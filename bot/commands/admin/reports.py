@@ -7,6 +7,7 @@ import discord
 from discord import app_commands
 
 from bot.access import check_operates
+from bot.acknowledging import acknowledge
 from bot.commands.admin.group import AnyCommand
 from bot.report_desk import show_reports
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @app_commands.command(description="Decide about the pictures that people reported")
 async def reports(interaction: "discord.Interaction[Dreambot]") -> None:
     check_operates(interaction)
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     await show_reports(interaction)
 
 

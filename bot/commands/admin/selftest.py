@@ -7,6 +7,7 @@ import discord
 from discord import app_commands
 
 from bot.access import check_operates
+from bot.acknowledging import acknowledge
 from bot.commands.admin.group import AnyCommand
 from bot.selftest import Check, Here, checks
 from bot.views.checklist import render
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 async def selftest(interaction: "discord.Interaction[Dreambot]") -> None:
     check_operates(interaction)
     assert interaction.channel_id is not None  # noqa: S101 -- commands are given in channels
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     here = Here(
         interaction_id=interaction.id,
         person_id=interaction.user.id,

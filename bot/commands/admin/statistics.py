@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.access import check_manages, operates
+from bot.acknowledging import acknowledge
 from bot.commands.admin.group import AnyCommand
 from bot.views.statistics_card import render
 from storage.statistics import last_days
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 async def statistics(interaction: "discord.Interaction[Dreambot]", here: bool = False) -> None:
     check_manages(interaction)
     everywhere = operates(interaction) and not here
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     services = interaction.client.services
     async with services.database.survey() as session:
         days, together = await last_days(session, services.clock(), None if everywhere else interaction.guild_id)

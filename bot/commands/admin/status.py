@@ -7,6 +7,7 @@ import discord
 from discord import app_commands
 
 from bot.access import check_manages
+from bot.acknowledging import acknowledge
 from bot.commands.admin.group import AnyCommand
 from bot.views import status_card
 from storage.admission import present_pause
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @app_commands.command(description="See what waits, what is under way, and how the workers stand")
 async def status(interaction: "discord.Interaction[Dreambot]") -> None:
     check_manages(interaction)
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     services = interaction.client.services
     async with services.database.read() as session:
         jobs, pause = await standing(session), await present_pause(session)

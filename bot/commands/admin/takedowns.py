@@ -8,6 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.access import check_operates, operates
+from bot.acknowledging import acknowledge
 from bot.admin_text import MAX_WORDS, RESTORED, TAKEN_DOWN, TOLD
 from bot.commands.admin.group import AnyCommand
 from bot.language import _
@@ -29,7 +30,7 @@ MAX_CHOICES, CHOICE_CHARS = 25, 100
 @app_commands.describe(model="Anybody's, by its name", reason="Why; its owner reads it")
 async def takedown(interaction: "Interaction", model: str, reason: Range[str, 1, MAX_WORDS]) -> None:
     check_operates(interaction)
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await acknowledge(interaction, ephemeral=True, thinking=True)
     client = interaction.client
     taken, told = await withdraw_model(client, client.services, model, interaction.user.id, reason)
     await reply(interaction, TAKEN_DOWN.format(name=bold(taken.name), owner=taken.owner_id, told=TOLD[told]))
