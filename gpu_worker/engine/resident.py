@@ -26,7 +26,8 @@ from gpu_worker.engine.texts import Saying, TextCache
 if TYPE_CHECKING:
     from gpu_worker.engine.fast_copy import FastCopy
 
-SERVING_SLOTS = 64
+SERVING_SLOTS, AT_LEAST = 64, 2
+"""How many people stay loaded: as many as there is room for, and two, who may stand side by side in a picture."""
 SERVING_RANK = 16
 SERVING_BYTES = 5 << 29
 """What slots may take in all: of Stable Diffusion 1.5 in bf16 all 64 take less, of XL there are 20 then."""
@@ -65,7 +66,9 @@ class Resident:
         """Adapter digest -> slot, least recently used first."""
         self._held: Counter[int] = Counter()
         each = self.slots.bytes_of_one(SERVING_RANK, base.unet.dtype)
-        self._count = max(min(slots, SERVING_BYTES // each - 1), min(slots, 2))  # two can stand side by side
+        self._count = max(
+            count for count in range(slots + 1) if count <= AT_LEAST or (count + 1) * each <= SERVING_BYTES
+        )
         self.together = together
         """How many people train at once; trainings of one rank share a bank, and so can take their steps together."""
         self._training: list[Bank] = []
