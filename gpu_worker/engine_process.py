@@ -60,7 +60,8 @@ class _Work:
 
 def engine_command(settings: WorkerSettings) -> list[str]:
     command = [sys.executable, "-m", "gpu_worker.engine", "serve", "--base", settings.base_source]
-    command += ["--device", settings.device, "--cache", str(settings.cache_dir.absolute())]
+    command += ["--device", settings.device, "--weights", settings.weights]
+    command += ["--cache", str(settings.cache_dir.absolute())]
     command += ["--training-slots", str(settings.training_slots)]
     command += ["--compile"] if settings.compile else []
     if settings.fast_source:

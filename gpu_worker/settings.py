@@ -63,6 +63,10 @@ class WorkerSettings(BaseSettings):
         description="A tiny autoencoder for previews of trainings, folder or hub id, such as madebyollin/taesd.",
     )
     device: Literal["auto", "cuda", "cpu"] = Field(default="auto", description="Where the engine computes.")
+    weights: Literal["auto", "full", "eight"] = Field(
+        default="auto",
+        description="Keep the base's weights whole or in eight bits; auto asks how much memory the GPU has free.",
+    )
     threads: int | None = Field(
         default=None, ge=1, description="CPU threads of the engine; unset means all cores but one."
     )

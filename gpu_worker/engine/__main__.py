@@ -47,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     shared.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     shared.add_argument(
+        "--weights",
+        default="auto",
+        choices=("auto", "full", "eight"),
+        help="keep the base's weights whole or in eight bits (default: what the GPU's memory asks for)",
+    )
+    shared.add_argument(
         "--cache", type=Path, default=Path("data/cache"), help="folder for class images that jobs share"
     )
     shared.add_argument(

@@ -16,6 +16,7 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from gpu_worker.engine.base_model import BaseModel, UnfitBase
+from gpu_worker.engine.eight_bits import Weights, store_in_eight_bits, wants_eight_bits
 from gpu_worker.engine.sdxl import StableDiffusionXL
 
 PARTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
@@ -27,12 +28,12 @@ PIPELINES: dict[str, tuple[type[DiffusionPipeline], dict[str, Any]]] = {
 """What reads a base, by what its index says, and how to leave out what is not used here."""
 
 
-def load_base(source: str, device: str = "auto") -> BaseModel:
+def load_base(source: str, device: str = "auto", weights: Weights = Weights.AUTO) -> BaseModel:
     """Load the base model from a folder or a hub id.
 
     `device` is `auto`, `cpu` or `cuda`. On the CPU everything is fp32; on a GPU with bf16 the U-Net and the text
-    encoders are bf16 and run under autocast, while the autoencoder, whose errors can be seen, stays fp32. Raises
-    `UnfitBase`.
+    encoders are bf16 and run under autocast, while the autoencoder, whose errors can be seen, stays fp32. `weights`
+    says whether the former's are kept in eight bits. Raises `UnfitBase`.
     """
     accelerator = _accelerator(device)
     diffusers_logging.disable_progress_bar()
@@ -44,9 +45,12 @@ def load_base(source: str, device: str = "auto") -> BaseModel:
         folder, dtype={"vae": torch.float32, "default": dtype}, use_safetensors=True, **without
     )
     _check(pipeline, source)
-    for network in pipeline.components.values():
-        if isinstance(network, nn.Module):
-            network.to(accelerator.device).requires_grad_(False).eval()
+    networks = {name: part for name, part in pipeline.components.items() if isinstance(part, nn.Module)}
+    if wants_eight_bits(weights, networks.values(), accelerator.device):
+        for name in networks.keys() - {"vae"}:
+            store_in_eight_bits(networks[name])
+    for network in networks.values():
+        network.to(accelerator.device).requires_grad_(False).eval()
     if accelerator.device.type == "cuda":  # how cuDNN's fastest convolutions want them
         pipeline.unet.to(memory_format=torch.channels_last)
         pipeline.vae.to(memory_format=torch.channels_last)

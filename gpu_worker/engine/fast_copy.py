@@ -17,6 +17,7 @@ from torch import nn
 
 from gpu_worker.engine.base_model import BaseModel, UnfitBase
 from gpu_worker.engine.compiled import CompiledUnet
+from gpu_worker.engine.eight_bits import are_in_eight_bits, store_in_eight_bits
 from gpu_worker.engine.recipes import default_sampler
 from gpu_worker.engine.samplers import SamplerFamily
 from gpu_worker.engine.sampling import Sampler
@@ -70,6 +71,8 @@ def load_fast_copy(base: BaseModel, lora: str, sampler: Sampler, *, by_default: 
         raise UnfitBase(f"{lora} is no LoRA that can be fused into the base's U-Net: {problem}") from problem
     nn.Module.to(unet, base.device, base.unet.dtype)  # diffusers' own warns that it rounds
     unet.requires_grad_(False).eval()
+    if are_in_eight_bits(base.unet):
+        store_in_eight_bits(unet)
     if base.device.type == "cuda":
         unet.to(memory_format=torch.channels_last)
     return FastCopy(base=replace(base, unet=unet), sampler=sampler, by_default=by_default)

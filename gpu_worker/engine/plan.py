@@ -4,6 +4,7 @@ import argparse
 
 from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.compiled import compiled_if_it_pays
+from gpu_worker.engine.eight_bits import are_in_eight_bits
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.sampling import BUCKETS
 from gpu_worker.engine.studio import MOST_ON_CPU
@@ -21,6 +22,7 @@ def choose_plan(model: Resident, arguments: argparse.Namespace) -> str:
     return ", ".join(
         [
             f"{model.base.device} in {str(model.base.unet.dtype).removeprefix('torch.')}",
+            "weights in eight bits" if are_in_eight_bits(model.base.unet) else "weights whole",
             "channels last" if is_channels_last(model.base) else "channels first",
             _compiling(model, wanted=arguments.compile),
             f"{model.serving.size - 1} slots of rank {model.serving.rank}",

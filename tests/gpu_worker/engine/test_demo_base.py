@@ -8,6 +8,7 @@ import pytest
 from benchmarks.main_job import BUNDLE, IDENTIFIER, Bench, Run, load_subject
 from benchmarks.picture_tools import MOST_LOST, Portrayed, Workshop
 from gpu_worker.engine.base_files import load_base
+from gpu_worker.engine.eight_bits import Weights
 from gpu_worker.engine.resident import Resident
 from gpu_worker.prompts import subject_words
 from storage.contract import TrainingOptions
@@ -51,3 +52,10 @@ def test_picture_tools_keep_the_subject(learned: Learned, tmp_path: Path) -> Non
     before = shop.score(given)
     for tool, made in shop.reworked(given).items():
         assert shop.score(made) >= before - MOST_LOST, tool
+
+
+def test_weights_in_eight_bits_keep_the_subject(learned: Learned, tmp_path: Path) -> None:
+    who = Portrayed(REX, subject_words(IDENTIFIER, REX.class_noun), learned.adapter)
+    small = Resident(load_base(str(BUNDLE / "base"), "cpu", Weights.EIGHT))
+    whole, stored = (Workshop(model, learned.bench.judge, who, tmp_path) for model in (learned.bench.model, small))
+    assert stored.score(stored.begun(6)) >= whole.score(whole.begun(6)) - MOST_LOST
