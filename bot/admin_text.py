@@ -6,8 +6,11 @@ from enum import Enum
 
 from discord.utils import format_dt
 
+from bot.cost_text import gpu_time
 from bot.language import N_, _, ngettext
-from bot.text import AMOUNTS, REPORT_REASONS, bold, gpu_time, plain, quote
+from bot.markup import bold, plain, quote
+from bot.quota_text import AMOUNTS
+from bot.report_text import REPORT_REASONS
 from storage.contract import JobKind
 from storage.reports import Case, Reason, Verdict
 from storage.schema import Pause

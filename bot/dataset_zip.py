@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from bot.access import NotYourDataset
 from bot.datasets import Choice, Drawn, as_zip, choose
+from bot.language import _, listed, ngettext
+from bot.markup import bold, plain
 from bot.services import Services
-from bot.text import dataset_packed
 from bot.views.download import slug
 from storage.errors import BlobMissing, PicturesGone
 from storage.jobs import find_job
@@ -45,7 +46,7 @@ async def pack(services: Services, job_id: str, asker_id: int, *, limit: int, bo
     pictures = await _fetch(services, jobs, images)
     async with services.decoders:
         choice, data = await asyncio.to_thread(_pack, model, pictures, limit, boxes=boxes)
-    about = dataset_packed(model.name, len(choice.kept), choice.weak, choice.same)
+    about = _told(model.name, len(choice.kept), choice.weak, choice.same)
     return Zipped(file_name=f"{slug(model)}-dataset.zip", data=data, about=about)
 
 
@@ -66,3 +67,24 @@ async def _fetch(services: Services, jobs: Sequence[Job], images: Sequence[Image
             continue
         pictures.append(Drawn(caption=captions[image.job_id], seed=image.seed, score=image.score, data=data))
     return pictures
+
+
+def _told(name: str, kept: int, weak: int, same: int) -> str:
+    """Say what a data set's zip holds, and what was left out."""
+    said = [
+        ngettext(
+            "{count} picture of {name}, with captions, seeds and scores in `metadata.jsonl`: Hugging Face's "
+            "`imagefolder`.",
+            "{count} pictures of {name}, with captions, seeds and scores in `metadata.jsonl`: Hugging Face's "
+            "`imagefolder`.",
+            kept,
+        ).format(name=bold(name))
+    ]
+    looks = ngettext(
+        "{count} that looks too little like {name}", "{count} that look too little like {name}", weak
+    ).format(name=plain(name))
+    alike = ngettext("{count} nearly the same as another", "{count} nearly the same as others", same)
+    out = [*([looks] if weak else []), *([alike] if same else [])]
+    if out:
+        said.append(_("Left out: {pictures}.").format(pictures=listed(out)))
+    return " ".join(said)

@@ -31,7 +31,7 @@ FRAME = struct.Struct(">I")
 
 
 class Problem(StrEnum):
-    """Why a photo was not taken; `bot/text.py` says each in a person's words."""
+    """Why a photo was not taken; `bot/photo_text.py` says each in a person's words."""
 
     NOT_A_PHOTO = "not_a_photo"
     MOVING = "moving"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot import text
+from bot.explanations import explain
 from bot.language import speak
 from bot.replies import reply
 from storage.blocks import check_not_blocked
@@ -37,7 +37,7 @@ async def lets_in(interaction: "discord.Interaction[Dreambot]") -> bool:
         try:
             await check_not_blocked(session, interaction.user.id, interaction.guild_id)
         except Blocked as error:
-            words = text.explain(error)
+            words = explain(error)
         else:
             return True
     await reply(interaction, words)

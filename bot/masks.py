@@ -52,7 +52,7 @@ HALVES = {
 
 
 class MaskProblem(StrEnum):
-    """`bot/text.py` says what to do about each."""
+    """`bot/rework_text.py` says what to do about each."""
 
     NOWHERE = "nowhere"
     """Neither a region nor a picture was given."""

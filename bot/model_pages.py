@@ -14,9 +14,10 @@ from bot.acknowledging import acknowledge
 from bot.erasure import erase_model
 from bot.language import locale_of_card, spoken
 from bot.limits import roles_of
+from bot.markup import bold
+from bot.model_text import WHO_GETS_IT, WHO_MAY_DRAW, WHOSE_ROLE_MAY
 from bot.rendering import load
 from bot.services import Services
-from bot.text import WHO_GETS_IT, WHO_MAY_DRAW, WHOSE_ROLE_MAY, bold
 from bot.uploads import FILE_BYTES
 from bot.views import model_gallery
 from bot.views.model_buttons import Place, Verb

@@ -40,7 +40,7 @@ UNLIKE_EDGES, LIKE_SUBJECT = 15.0, 0.7
 
 
 class Flaw(StrEnum):
-    """`bot/text.py` says what to do about each. The first are the gravest."""
+    """`bot/photo_text.py` says what to do about each. The first are the gravest."""
 
     ALIKE = "alike"
     NEARLY_SAME = "nearly_same"

@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.access import check_may_delete, own_model
 from bot.acknowledging import acknowledge
 from bot.imagining import adapters_of, draw_again
+from bot.markup import bold
+from bot.model_text import COVER_SET, WHICH_COVER
 from bot.rendering import load
 from bot.replies import reply
 from bot.reworking import Work, begin, work_on
-from bot.text import COVER_SET, WHICH_COVER, bold
 from bot.uploads import FILE_BYTES
 from bot.views import picture_details
 from bot.views.edit_form import EditForm

@@ -11,7 +11,7 @@ import discord
 from obstore.exceptions import BaseError as BlobStoreError
 from sqlalchemy.exc import OperationalError
 
-from bot import text
+from bot.explanations import explain, our_fault, storage_failed
 from storage.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -41,14 +41,14 @@ async def withdraw(interaction: discord.Interaction[Any]) -> None:
 async def answer_error(interaction: discord.Interaction[Any], error: Exception) -> None:
     """Explain a person's mistake to them; log ours under a reference that they can quote."""
     if isinstance(error, UserError):
-        words = text.explain(error)
+        words = explain(error)
     elif isinstance(error, discord.NotFound) and error.code in (10062, 10015):
         log.info("interaction %s had expired", interaction.id)
         return
     else:
         reference = secrets.token_hex(4)
         log.error("interaction %s failed, reference %s", interaction.id, reference, exc_info=error)
-        words = text.storage_fails(reference) if storage_fails(error) else text.our_fault(reference)
+        words = storage_failed(reference) if storage_fails(error) else our_fault(reference)
     try:
         await reply(interaction, words)
     except discord.HTTPException as failure:

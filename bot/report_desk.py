@@ -8,10 +8,10 @@ import discord
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.admin_text import DECIDED, NOT_BLOCKABLE, TOLD, why_reported
+from bot.markup import bold
 from bot.rendering import load
 from bot.replies import reply
 from bot.services import Services
-from bot.text import bold
 from bot.uploads import FILE_BYTES
 from bot.views.report_list import PAGE_CASES, Shown, page_count, render
 from bot.withdrawal import tell_owner

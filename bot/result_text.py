@@ -3,8 +3,8 @@
 import math
 
 from bot.language import N_, _, number
+from bot.markup import plain
 from bot.prompts import tidy
-from bot.text import plain
 from bot.verdict import FAIR_LIKENESS, GOOD_LIKENESS, Facts, Remedy, remedy
 from storage import class_questions
 from storage.contract import SubjectKind, Variant

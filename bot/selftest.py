@@ -12,9 +12,10 @@ from obstore.exceptions import BaseError as BlobStoreError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.admin_text import PARTS, TEST_PROMPT, Part
+from bot.help_text import PERMISSIONS
+from bot.job_text import why_failed
 from bot.language import _, listed, number
 from bot.services import Services
-from bot.text import PERMISSIONS, why_failed
 from storage.admission import holds_back
 from storage.contract import sample_key
 from storage.errors import DreambotError

@@ -13,7 +13,7 @@ MOST_VIEWS = 100_000
 
 
 class OptionProblem(StrEnum):
-    """`bot/text.py` says what to do about each."""
+    """`bot/problem_text.py` says what to do about each."""
 
     RATE_TOO_HIGH = "rate_too_high"
     RATE_TOO_LOW = "rate_too_low"

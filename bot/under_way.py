@@ -14,7 +14,7 @@ import aiohttp
 import discord
 from sqlalchemy.exc import OperationalError
 
-from bot import text
+from bot.explanations import BROKEN_OFF, RESTARTING
 from bot.language import spoken
 from bot.replies import reply
 from storage.database import Database
@@ -39,7 +39,7 @@ class UnderWay:
         task = asyncio.current_task()
         if self._closing or task is None:
             if interaction.type is not discord.InteractionType.autocomplete:
-                await reply(interaction, str(text.RESTARTING))
+                await reply(interaction, str(RESTARTING))
             return False
         self._tasks[task] = interaction
         task.add_done_callback(self._leave)
@@ -93,7 +93,7 @@ class UnderWay:
             return
         try:
             with spoken(interaction.locale):
-                await reply(interaction, str(text.BROKEN_OFF))
+                await reply(interaction, str(BROKEN_OFF))
         except UNANSWERED as error:
             log.warning("could not answer interaction %s: %s", interaction.id, type(error).__name__)
 
@@ -110,7 +110,7 @@ class UnderWay:
         route = discord.http.Route("PATCH", path, application_id=bot.application_id, webhook_token=intake.token)
         try:
             with spoken(intake.locale):
-                await bot.http.request(route, json={"content": str(text.BROKEN_OFF)})
+                await bot.http.request(route, json={"content": str(BROKEN_OFF)})
         except UNANSWERED as error:
             log.warning("could not answer interaction %s: %s", intake.interaction_id, type(error).__name__)
 

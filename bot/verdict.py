@@ -16,7 +16,7 @@ COPIES, REPEATS, RIGHT_PLACES = 0.15, 0.3, 0.6
 
 
 class Remedy(StrEnum):
-    """`bot/text.py` says each in words."""
+    """`bot/result_text.py` says each in words."""
 
     OTHER_SIDES = "other_sides"
     SHARPER = "sharper"

@@ -69,7 +69,7 @@ class Variant(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """Why a job ended without a result; `bot/text.py` says each in a person's words."""
+    """Why a job ended without a result; `bot/job_text.py` says each in a person's words."""
 
     PHOTOS_MISSING = "photos_missing"
     MODEL_MISSING = "model_missing"

@@ -1,7 +1,7 @@
 """What can go wrong, as one tree.
 
 DreambotError
-├── UserError              a person can mend it; `bot/text.py` says it in words
+├── UserError              a person can mend it; `bot/explanations.py` says it in words
 │   ├── InvalidName        the name of a model cannot be used
 │   ├── NameTaken          the person has another model of that name
 │   ├── ModelNotFound      no such model, or not one that this person may see

@@ -6,10 +6,10 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice
 
-from bot import text
 from bot.acknowledging import acknowledge
 from bot.cancellation import cancel, the_only_job
 from bot.language import _
+from bot.markup import cut
 from bot.replies import reply
 from bot.views.cancel_button import CancelButton
 from storage.contract import JobKind
@@ -51,7 +51,7 @@ def _label(job: Job, model: Model | None) -> str:
         what = _("training of {name}").format(name=model.name if model else "?")
     else:
         what = _("pictures of {prompt}").format(prompt=job.prompt_shown or _("a prompt"))
-    return text.cut(f"{what} ({_stage(job)})", CHOICE_CHARS)
+    return cut(f"{what} ({_stage(job)})", CHOICE_CHARS)
 
 
 def _stage(job: Job) -> str:

@@ -6,12 +6,13 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
+from bot.imagine_text import SHAPES
 from bot.imagining import Wish, imagine
 from bot.language import _
 from bot.limits import roles_of
 from bot.looks import NO_LOOK, looks_for
+from bot.markup import cut
 from bot.prompts import fold
-from bot.text import SHAPES, cut
 from bot.views.imagine_form import ImagineButton
 from bot.views.picture_buttons import CoverMenu, PictureButton
 from bot.views.way_buttons import PictureMenu, WayButton

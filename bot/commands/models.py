@@ -9,8 +9,9 @@ from discord.app_commands import Choice
 from bot.acknowledging import acknowledge
 from bot.language import _
 from bot.limits import roles_of
+from bot.markup import cut
 from bot.model_pages import show_gallery, show_model
-from bot.text import SORTS, cut
+from bot.model_text import SORTS
 from bot.views.download import DownloadButton
 from bot.views.model_buttons import ModelButton, OpenMenu, PageButton, Place, ScopeMenu, SortMenu, UndoMenu
 from bot.views.model_offers import HeirMenu, OfferButton, PeopleMenu, RoleMenu

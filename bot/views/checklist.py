@@ -7,8 +7,8 @@ from discord import ui
 
 from bot.admin_text import ALL_WORKS, OUTCOMES, PARTS, SOMETHING_FAILS, TESTING
 from bot.language import _
+from bot.markup import cut, plain
 from bot.selftest import Check, Outcome
-from bot.text import cut, plain
 
 FACTS_CHARS = 300
 

@@ -13,9 +13,9 @@ from bot.cards import post_card
 from bot.channel_rules import check_channel
 from bot.language import _, locale_of_card
 from bot.limits import per_day, roles_of
+from bot.markup import cut
 from bot.replies import pressed
 from bot.subject_kinds import guess_kind
-from bot.text import cut
 from bot.views.rendered import Rendered
 from storage.class_questions import Answer, train_after_all
 from storage.contract import JobKind, TrainRequest

@@ -16,13 +16,15 @@ from bot.acknowledging import acknowledge
 from bot.cards import post_card
 from bot.channel_rules import check_channel
 from bot.consent import ConsentText
+from bot.cost_text import estimated
 from bot.drafts import DRAFT_LIFE, DraftGone, FormGone, accept_draft, drop_draft, wish_of
 from bot.estimates import Estimate
 from bot.intake import TakenIn
 from bot.language import N_, _, ngettext
 from bot.limits import roles_of
+from bot.markup import bold, plain
+from bot.photo_text import advice, copies_left_out
 from bot.replies import pressed
-from bot.text import advice, bold, copies_left_out, estimated, plain
 from bot.training import agreed_already
 from bot.views.rendered import Rendered
 from bot.views.train_form import TrainForm

@@ -11,9 +11,10 @@ from discord import ui
 from bot.acknowledging import acknowledge
 from bot.datasets import is_weak
 from bot.language import _, listed, ngettext
+from bot.markup import cut, plain
 from bot.prompts import tidy
+from bot.quota_text import AMOUNTS
 from bot.replies import pressed
-from bot.text import AMOUNTS, cut, plain
 from bot.views.cancel_button import CancelButton
 from bot.views.download import upload_limit
 from bot.views.picture_buttons import PictureButton, Verb

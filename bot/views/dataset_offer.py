@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import ui
 
+from bot.cost_text import dataset_cost
 from bot.datasets import MAX_PICTURES, MIN_PICTURES
 from bot.imagining import Wish, imagine, pick_model
 from bot.language import N_, _, ngettext
 from bot.looks import NO_LOOK
+from bot.markup import plain
 from bot.replies import pressed
-from bot.text import dataset_cost, plain
 from bot.variety import LIGHT, PLACES, VIEWS, captions
 from storage.bases import Shape
 from storage.schema import Model, SetKind

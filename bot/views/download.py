@@ -11,10 +11,10 @@ from discord import ui
 from bot.access import own_model
 from bot.acknowledging import acknowledge
 from bot.language import N_, _, number
+from bot.markup import bold
 from bot.replies import pressed
 from bot.result_text import variant_used
 from bot.services import Services
-from bot.text import bold
 from bot.uploads import FILE_BYTES
 from storage.contract import variant_name
 from storage.errors import ModelNotReady

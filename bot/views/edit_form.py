@@ -7,13 +7,13 @@ import discord
 from discord import ui
 
 from bot.forms import Form
+from bot.imagine_text import SHAPES
 from bot.imagining import Wish, imagine
 from bot.language import _
 from bot.looks import NO_LOOK, looks_for
 from bot.prompts import InvalidSeed, find_names, fold, tidy
 from bot.replies import pressed
 from bot.templates import MAX_TEMPLATE_CHARS
-from bot.text import SHAPES
 from storage.bases import Shape, shape_of, shapes
 from storage.contract import MAX_COUNT, MAX_PROMPT_CHARS, MAX_SEED, ImagineRequest
 from storage.errors import NotYourJob, PromptGone

@@ -9,9 +9,10 @@ import discord
 from discord import ui
 
 from bot.command_list import mention
+from bot.help_text import COMMANDS, GOOD_PHOTOS, HELP_NEXT, HELP_TRAIN
 from bot.language import N_
+from bot.markup import plain
 from bot.standing import Standing, State
-from bot.text import COMMANDS, GOOD_PHOTOS, HELP_NEXT, HELP_TRAIN, plain
 from bot.views.rendered import Rendered
 
 PHOTOS = Path(__file__).parents[1] / "pictures" / "good-photos.png"

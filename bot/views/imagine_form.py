@@ -10,8 +10,8 @@ from bot.access import seen_model
 from bot.forms import Form
 from bot.imagining import Wish, imagine
 from bot.language import _
+from bot.markup import cut
 from bot.replies import pressed
-from bot.text import cut
 from storage.contract import MAX_COUNT, MAX_PROMPT_CHARS
 from storage.schema import Model
 

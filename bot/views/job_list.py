@@ -9,9 +9,11 @@ import discord
 from discord import ui
 
 from bot.acknowledging import acknowledge
+from bot.cost_text import duration
+from bot.job_text import in_line, too_late
 from bot.language import N_, Plural, _, ngettext, number
+from bot.markup import bold, quote
 from bot.replies import pressed
-from bot.text import bold, duration, in_line, quote, too_late
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from bot.views.training_card import STAGES, failed, learned

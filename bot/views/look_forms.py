@@ -12,9 +12,9 @@ from bot.imagining import Wish, imagine
 from bot.language import _
 from bot.look_pages import may_keep_looks, show_looks
 from bot.looks import PLACE, Look, MayNotKeepLooks, check_words, find_look
+from bot.markup import cut
 from bot.prompts import tidy
 from bot.replies import pressed
-from bot.text import cut
 from storage.contract import MAX_PROMPT_CHARS
 from storage.looks import MAX_WORDS_CHARS, add_look
 from storage.names import MAX_CHARS, MIN_CHARS

@@ -9,10 +9,12 @@ import discord
 from discord import ui
 
 from bot.acknowledging import acknowledge
+from bot.imagine_text import LOOKS_INTRODUCED
 from bot.language import _
 from bot.looks import Look
+from bot.markup import cut, plain, quote
+from bot.quota_text import AMOUNTS
 from bot.replies import pressed
-from bot.text import AMOUNTS, LOOKS_INTRODUCED, cut, plain, quote
 from bot.views.rendered import Rendered
 from storage.contract import JobKind
 

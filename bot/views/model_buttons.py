@@ -10,8 +10,9 @@ import discord
 from discord import ui
 
 from bot.language import N_, _
+from bot.markup import cut
+from bot.model_text import SCOPES, SORTS
 from bot.replies import pressed
-from bot.text import SCOPES, SORTS, cut
 from storage.gallery import Scope, Sort
 from storage.schema import Model, ModelStatus
 

@@ -11,8 +11,9 @@ import discord
 from discord import ui
 
 from bot.language import _, ngettext, number
+from bot.markup import bold, cut, plain
+from bot.model_text import NO_MODELS, SCOPES, TAKEN_DOWN, WHAT_GOES
 from bot.result_text import draw_it, variant_used, verdict
-from bot.text import NO_MODELS, SCOPES, TAKEN_DOWN, WHAT_GOES, bold, cut, plain
 from bot.uploads import MAX_FILES
 from bot.views.download import DownloadButton
 from bot.views.imagine_form import ImagineButton

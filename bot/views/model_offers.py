@@ -13,8 +13,8 @@ from discord import ui
 
 from bot.access import NotForYou, own_model
 from bot.language import N_, _, either, listed, locale_of_card, spoken
-from bot.replies import pressed, reply
-from bot.text import (
+from bot.markup import bold, plain
+from bot.model_text import (
     NOT_TO_A_BOT,
     OFFER,
     OFFER_DECLINED,
@@ -24,9 +24,8 @@ from bot.text import (
     SHARED_WITH_NOBODY,
     SHARED_WITH_PEOPLE,
     SHARED_WITH_ROLES,
-    bold,
-    plain,
 )
+from bot.replies import pressed, reply
 from storage.errors import ModelNotFound
 from storage.models import find_own_model, share_with_people, share_with_roles, transfer_model
 from storage.schema import Model

@@ -7,9 +7,10 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot import text
+from bot.job_text import in_line, too_late, why_failed
 from bot.language import N_, _, listed, ngettext
 from bot.looks import title_of
+from bot.markup import cut, plain, quote
 from bot.prompts import tidy
 from bot.views.cancel_button import CancelButton
 from bot.views.picture_buttons import PictureButton, Verb
@@ -54,7 +55,7 @@ def render(
     """Show the pictures as they stand: `files` hold the `images` drawn so far; `place` counts from 1 while it waits."""
     jobs = around.jobs or [job]
     words = around.words or job.prompt_shown or "–"
-    card = ui.Container[ui.LayoutView](ui.TextDisplay(f"### {_title(job, model, around)}\n{text.quote(words)}"))
+    card = ui.Container[ui.LayoutView](ui.TextDisplay(f"### {_title(job, model, around)}\n{quote(words)}"))
     failed = all(each.state is JobState.FAILED for each in jobs)
     card.accent_colour = discord.Colour.red() if failed else discord.Colour.blurple()
     if files:
@@ -76,7 +77,7 @@ def _title(job: Job, model: Model | None, around: Around) -> str:
     names = list(dict.fromkeys(each.name for pair in pairs for each in pair if each is not None))
     if not names:
         return _("The plain base model")
-    return text.cut(listed([text.plain(name) for name in names]), 200)
+    return cut(listed([plain(name) for name in names]), 200)
 
 
 def _gallery(
@@ -88,7 +89,7 @@ def _gallery(
         job = by_id.get(image.job_id, jobs[0])
         said = _("AI-made picture {number} of {total}: {prompt}") if len(files) > 1 else _("AI-made picture: {prompt}")
         alt = said.format(number=number, total=len(files), prompt=tidy(job.prompt_shown or "–"))
-        gallery.add_item(media=file, description=text.cut(alt, ALT_CHARS), spoiler=job.spoiler)
+        gallery.add_item(media=file, description=cut(alt, ALT_CHARS), spoiler=job.spoiler)
     return gallery
 
 
@@ -106,7 +107,7 @@ def standing(jobs: Sequence[Job], images: Sequence[Image], place: int, *, worker
         )
         return said.format(there=len(images))
     if going:
-        return text.in_line(place, worker_alive=worker_alive)
+        return in_line(place, worker_alive=worker_alive)
     return _ending_of_set(jobs, images, wanted)
 
 
@@ -121,7 +122,7 @@ def _ending_of_set(jobs: Sequence[Job], images: Sequence[Image], wanted: int) ->
             "{missing} of {count} pictures did not work out. {why}",
             wanted,
         )
-        return said.format(missing=missing, why=text.why_failed(failed[0].failure))
+        return said.format(missing=missing, why=why_failed(failed[0].failure))
     if any(job.state is JobState.CANCELLED for job in jobs):
         return _("Cancelled.") if not images else _("Cancelled; these were done by then.")
     return _("These pictures are deleted.")
@@ -130,7 +131,7 @@ def _ending_of_set(jobs: Sequence[Job], images: Sequence[Image], wanted: int) ->
 def _standing_of_one(job: Job, place: int, *, worker_alive: bool) -> str:
     match job.state:
         case JobState.FAILED:
-            return text.why_failed(job.failure)
+            return why_failed(job.failure)
         case JobState.CANCELLED:
             return _("Cancelled.")
         case JobState.SUCCEEDED:
@@ -141,7 +142,7 @@ def _standing_of_one(job: Job, place: int, *, worker_alive: bool) -> str:
         if not job.step or not job.steps:
             return _("Drawing.")
         return _("Drawing: step {step} of {steps}.").format(step=job.step, steps=job.steps)
-    return text.in_line(place, worker_alive=worker_alive)
+    return in_line(place, worker_alive=worker_alive)
 
 
 def _rows(job: Job, model: Model | None, jobs: Sequence[Job], images: Sequence[Image]) -> Iterator[ui.ActionRow[Any]]:
@@ -168,10 +169,10 @@ def _small_print(jobs: Sequence[Job], images: Sequence[Image], around: Around) -
     first = jobs[0]
     if all(job.model_id is None for job in jobs):
         yield str(PLAIN_BASE)
-    if len(jobs) == 1 and first.state is JobState.SUCCEEDED and (note := text.too_late(first)):
+    if len(jobs) == 1 and first.state is JobState.SUCCEEDED and (note := too_late(first)):
         yield note.strip()
     if len(jobs) == 1 and around.words is not None and first.prompt_shown:
-        yield _("drawn by lot: {prompt}").format(prompt=text.quote(first.prompt_shown, 200))
+        yield _("drawn by lot: {prompt}").format(prompt=quote(first.prompt_shown, 200))
     facts = [asked_by(first)]
     if around.parent is not None:
         facts.append(_("[from this card]({address})").format(address=around.parent))
@@ -186,7 +187,7 @@ def _settings(job: Job) -> Iterator[str]:
     """Name what the person set by hand."""
     request = ImagineRequest.model_validate(job.request)
     if job.look is not None:
-        yield _("look {name}").format(name=text.plain(title_of(job.look)))
+        yield _("look {name}").format(name=plain(title_of(job.look)))
     if request.quality is not None:
         yield str(QUALITIES[request.quality])
     if request.steps is not None:
@@ -195,4 +196,4 @@ def _settings(job: Job) -> Iterator[str]:
         yield _("guidance {scale}").format(scale=f"{request.guidance_scale:g}")
     around_it = request.source is not None and request.source.tool is Tool.OUTPAINT  # its own subject is kept out
     if request.negative_prompt and not around_it:
-        yield _("without {words}").format(words=text.quote(request.negative_prompt, 100))
+        yield _("without {words}").format(words=quote(request.negative_prompt, 100))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import discord
 from discord import ui
 
+from bot.cost_text import duration
 from bot.language import _, listed, ngettext
 from bot.looks import title_of
-from bot.text import cut, duration, plain, quote
+from bot.markup import cut, plain, quote
 from storage.contract import ImagineRequest, Variant, reference_key
 from storage.history import Message
 from storage.schema import Image, Job, Model

@@ -12,8 +12,8 @@ from discord import ui
 from bot import personal_data
 from bot.acknowledging import acknowledge
 from bot.language import N_, _
+from bot.privacy_text import EVERYTHING_GOES, EVERYTHING_GONE, HELD, LEFT_OUT, NOTHING_HELD, YOUR_DATA, YOUR_DATA_LINKED
 from bot.replies import pressed
-from bot.text import EVERYTHING_GOES, EVERYTHING_GONE, HELD, LEFT_OUT, NOTHING_HELD, YOUR_DATA, YOUR_DATA_LINKED
 from bot.views.download import upload_limit
 from storage.personal import Held, announcements, held
 

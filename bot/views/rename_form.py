@@ -9,8 +9,8 @@ from discord import ui
 from bot.access import own_model
 from bot.forms import Form
 from bot.language import _
+from bot.markup import cut
 from bot.replies import pressed
-from bot.text import cut
 from bot.views.model_buttons import PLACE, Place
 from storage.models import rename_model
 from storage.names import MAX_CHARS, MIN_CHARS

@@ -11,7 +11,7 @@ from bot.acknowledging import acknowledge
 from bot.forms import Form
 from bot.language import _, spoken
 from bot.replies import pressed, reply
-from bot.text import REPORT_REASONS, REPORTED, REPORTED_BEFORE, report_notice
+from bot.report_text import REPORT_REASONS, REPORTED, REPORTED_BEFORE, report_notice
 from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.report_list import decisions
 from storage.errors import NotYourJob

@@ -7,6 +7,7 @@ import discord
 from discord import ui
 
 from bot.forms import Form
+from bot.imagine_text import SHAPES
 from bot.masks import Region
 from bot.replies import pressed
 from bot.rework_text import (
@@ -24,7 +25,6 @@ from bot.rework_text import (
 )
 from bot.reworking import Begun, begin, draw_around, draw_part, shapes_around
 from bot.templates import MAX_TEMPLATE_CHARS
-from bot.text import SHAPES
 from storage.bases import Shape
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ import discord
 from discord import ui
 
 from bot.forms import Form
+from bot.imagine_text import DEFAULTS_INTRODUCED, NO_DEFAULTS, SHAPES
 from bot.language import N_, _, ngettext
 from bot.looks import NO_LOOK, Look, looks_for
+from bot.markup import cut, plain, quote
 from bot.prompts import read_negative
 from bot.replies import pressed
-from bot.text import DEFAULTS_INTRODUCED, DIRECT_MESSAGES, NO_DEFAULTS, SHAPES, cut, plain, quote
 from storage.bases import Shape, shapes
 from storage.contract import MAX_COUNT, MAX_PROMPT_CHARS
 from storage.people import Defaults, defaults_of, set_defaults, set_direct_messages, wants_direct_messages
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
     Interaction = discord.Interaction[Dreambot]
 
+DIRECT_MESSAGES = {
+    True: N_(
+        "**Direct messages: on.** When the channel where you asked is gone or closed to me, or a job outlasts its "
+        "private reply, I send you what I made directly. Beside that I write only if a model of yours is taken down."
+    ),
+    False: N_(
+        "**Direct messages: off.** When the channel where you asked is gone or closed to me, or a job outlasts its "
+        "private reply, what I made waits for you in `/jobs`."
+    ),
+}
 LABELS = {True: N_("Allow direct messages"), False: N_("No direct messages")}
 MOST_LOOKS = 24
 """With "none" as many as a menu holds."""

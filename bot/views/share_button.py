@@ -8,8 +8,8 @@ from discord import ui
 
 from bot.access import own_model
 from bot.language import _
+from bot.markup import bold
 from bot.replies import pressed, reply
-from bot.text import bold
 from storage.models import share_model
 
 if TYPE_CHECKING:

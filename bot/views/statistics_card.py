@@ -8,7 +8,7 @@ from discord import ui
 
 from bot.admin_text import chart_told, figures_told
 from bot.language import _
-from bot.text import cut
+from bot.markup import cut
 from bot.usage_chart import draw_chart
 from bot.views.rendered import Rendered
 from storage.statistics import DAYS, Day, Figures

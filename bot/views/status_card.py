@@ -6,8 +6,10 @@ import discord
 from discord import ui
 
 from bot.admin_text import standing_of_pause
+from bot.job_text import NO_WORKERS, WORKER_STARTS, WORKERS_UNKNOWN
 from bot.language import N_, _, ngettext, number
-from bot.text import AMOUNTS, NO_WORKERS, WORKER_STARTS, WORKERS_UNKNOWN, plain
+from bot.markup import plain
+from bot.quota_text import AMOUNTS
 from storage.contract import JobKind
 from storage.schema import Pause
 from storage.standing import Standing

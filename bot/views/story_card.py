@@ -9,10 +9,11 @@ import discord
 from discord import ui
 
 from bot.acknowledging import acknowledge
+from bot.job_text import why_failed
 from bot.language import N_, _, ngettext
+from bot.markup import cut, plain
 from bot.prompts import tidy
 from bot.replies import pressed
-from bot.text import cut, plain, why_failed
 from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.rendered import Rendered
 from bot.views.training_card import asked_by

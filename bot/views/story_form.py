@@ -10,11 +10,11 @@ from bot.access import seen_model
 from bot.forms import Form
 from bot.imagining import Wish, imagine
 from bot.language import _
+from bot.markup import cut
 from bot.prompts import tidy
 from bot.replies import pressed
 from bot.runs import TAKES
 from bot.stories import MAX_SCENE_CHARS, MAX_SCENES, read_scenes
-from bot.text import cut
 from storage.schema import Model
 
 if TYPE_CHECKING:

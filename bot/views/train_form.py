@@ -11,8 +11,8 @@ from bot.consent import ConsentText
 from bot.drafts import wish_of
 from bot.forms import Form
 from bot.language import N_, _
+from bot.markup import cut
 from bot.replies import pressed
-from bot.text import cut
 from bot.training import Wish, agreed_already
 from storage.contract import MAX_PHOTOS, MIN_PHOTOS, Quality, SubjectKind
 

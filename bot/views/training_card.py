@@ -7,9 +7,11 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.cost_text import duration
+from bot.job_text import in_line, too_late, why_failed
 from bot.language import N_, _, ngettext
+from bot.markup import bold, plain
 from bot.result_text import QUESTION_CLOSED, doubt, draw_it, variant_used, verdict
-from bot.text import bold, duration, in_line, plain, too_late, why_failed
 from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from storage.contract import FailureReason, Quality, Stage, SubjectKind

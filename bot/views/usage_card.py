@@ -7,8 +7,9 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.cost_text import duration, gpu_time
 from bot.language import Plural, _, number
-from bot.text import AMOUNTS, FREE, duration, gpu_time
+from bot.quota_text import AMOUNTS, FREE
 from bot.views.job_list import Usage
 from storage.contract import JobKind
 from storage.usage import MONTH, Used

@@ -9,8 +9,8 @@ from discord import ui
 
 from bot.access import own_model
 from bot.language import _, ngettext, number
+from bot.markup import cut
 from bot.replies import pressed
-from bot.text import cut
 from bot.views.model_buttons import OPTION_CHARS, PLACE, Place
 from storage.schema import Model
 from storage.variants import Version, use_version

@@ -9,9 +9,9 @@ import discord
 from discord import ui
 
 from bot.command_list import mention
+from bot.help_text import PERMISSIONS, PERMISSIONS_FINE, PERMISSIONS_MISSING, WELCOME
 from bot.language import _, listed, locale_of_card, spoken
 from bot.replies import pressed
-from bot.text import PERMISSIONS, PERMISSIONS_FINE, PERMISSIONS_MISSING, WELCOME
 
 if TYPE_CHECKING:
     from bot.app import Dreambot

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from bot.cost_text import estimated
 from bot.estimates import ROUGH_STEPS, Estimate, estimate
-from bot.text import estimated
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
 from storage.jobs import NewPhoto, NewTraining
 from storage.schema import Job

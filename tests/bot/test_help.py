@@ -6,9 +6,10 @@ import discord
 import pytest
 
 from bot.command_list import mention
+from bot.cost_text import gpu_time, money
+from bot.help_text import COMMANDS
 from bot.settings import BotSettings
 from bot.standing import Standing, State
-from bot.text import COMMANDS, gpu_time, money
 from bot.views import help_card, welcome
 from bot.views.job_list import Usage
 from bot.views.usage_card import Facts, render

@@ -10,9 +10,11 @@ import pytest
 
 from bot.decode import Problem
 from bot.drafts import DraftGone
+from bot.explanations import EXPLANATIONS, explain
 from bot.intake import PhotosRefused, TakenIn, TooFewPhotos, TooManyPhotos, take_in
+from bot.job_text import FAILURES
+from bot.photo_text import PHOTO_PROBLEMS
 from bot.services import Services
-from bot.text import EXPLANATIONS, FAILURES, PHOTO_PROBLEMS, explain
 from storage.contract import FailureReason, SubjectKind, photo_key
 from storage.errors import UserError
 from tests.bot import photos

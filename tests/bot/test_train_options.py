@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot.text import OPTION_PROBLEMS, explain
+from bot.explanations import explain
+from bot.problem_text import OPTION_PROBLEMS
 from bot.train_options import InvalidOption, OptionProblem, check_options
 from storage.contract import TrainingOptions, TrainRequest
 from tests.bot.conftest import World, answer

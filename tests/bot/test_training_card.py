@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.consent import ConsentText
+from bot.cost_text import duration
 from bot.estimates import Estimate
 from bot.intake import TakenIn
+from bot.markup import plain
 from bot.photo_checks import Advice, Flaw
 from bot.settings import BotSettings
-from bot.text import duration, plain
 from bot.training import check_wish
 from bot.views import contact_sheet, training_card
 from bot.views.download import DownloadButton

@@ -12,8 +12,8 @@ from bot.acknowledging import acknowledge
 from bot.admin_text import MAX_WORDS, RESTORED, TAKEN_DOWN, TOLD
 from bot.commands.admin.group import AnyCommand
 from bot.language import _
+from bot.markup import bold, cut
 from bot.replies import reply
-from bot.text import bold, cut
 from bot.withdrawal import withdraw_model
 from storage.takedowns import restore as give_back
 from storage.takedowns import suggest_for_operators
