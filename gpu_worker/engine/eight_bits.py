@@ -14,8 +14,8 @@ from torch.nn.utils import parametrize
 
 ENDS = ("conv_in", "conv_out")
 LARGEST = torch.finfo(torch.float8_e4m3fn).max
-WORK_BYTES = 4 << 30
-"""What is to stay free beside the base: its slots (`resident.SERVING_BYTES`), and the activations of a step."""
+WORK_BYTES = 5 << 30
+"""What is to stay free beside the base: its slots (`resident.SERVING_BYTES`), a training, the activations of a step."""
 
 
 class Weights(StrEnum):
