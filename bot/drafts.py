@@ -13,8 +13,9 @@ from bot.training import Asker, Wish, new_training, note_consent, promise
 from storage.drafts import drafts_before, find_draft, keep_draft, take_draft
 from storage.errors import UserError
 from storage.faults import reach
-from storage.jobs import NewTraining, find_job
+from storage.jobs import find_job
 from storage.schema import Job
+from storage.trainings import NewTraining
 
 DRAFT_LIFE = timedelta(hours=12)
 """How long photos wait; well below the age at which the sweep takes bytes that no job names."""

@@ -5,7 +5,8 @@ from functools import partial
 from bot.loops import Wake, forever
 from bot.services import Services
 from storage.bin import overdue_models
-from storage.models import delete_model, trainings_of
+from storage.erasure import delete_model
+from storage.models import trainings_of
 
 LOOK_SECONDS = 300.0
 BATCH = 20

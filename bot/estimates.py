@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import Quality
 from storage.history import count_active_trainings, finished_imaginings, finished_trainings
-from storage.jobs import NewTraining
 from storage.schema import Job
+from storage.trainings import NewTraining
 
 ROUGH_STEPS = {Quality.FAST: 150, Quality.GOOD: 250, Quality.BEST: 400}
 """About what the recipes come to with `ROUGH_PHOTOS`, whatever the kind."""

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.loops import forever
 from storage.contract import EVENT, EVENT_FIELD, EVENTS_GROUP, EVENTS_STREAM, TERMINAL, AnyEvent, request_key
 from storage.database import Database
+from storage.events import apply_event
 from storage.faults import reach
-from storage.jobs import apply_event
 
 log = logging.getLogger(__name__)
 

@@ -39,7 +39,8 @@ from storage.contract import (
 )
 from storage.errors import ModelNotFound, ModelNotReady, NotYourJob, PromptGone, UserError
 from storage.faults import reach
-from storage.jobs import NewImagining, NewSubject, accept_imagining, find_job
+from storage.imaginings import NewImagining, NewSubject, accept_imagining
+from storage.jobs import find_job
 from storage.models import check_up, models_named
 from storage.people import Defaults, defaults_of
 from storage.schema import Job, Model, ModelStatus, SetKind

@@ -20,7 +20,7 @@ from storage.bases import native_side, photo_sizes
 from storage.blobs import Blobs
 from storage.contract import MAX_PHOTOS, MIN_PHOTOS, SubjectKind, photo_key
 from storage.errors import UserError
-from storage.jobs import NewPhoto
+from storage.trainings import NewPhoto
 
 FETCH_SECONDS = 30.0
 

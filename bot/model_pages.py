@@ -28,14 +28,8 @@ from bot.views.rendered import Rendered
 from storage.bin import bin_model, binned_models, take_back
 from storage.gallery import Scope, count_models, page_of_models, uses_of
 from storage.jobs import pictures_of
-from storage.models import (
-    people_shared_with,
-    publish_model,
-    roles_shared_with,
-    share_model,
-    unshare_model,
-)
 from storage.schema import Model
+from storage.sharing import people_shared_with, publish_model, roles_shared_with, share_model, unshare_model
 from storage.takedowns import takedown_of
 from storage.variants import choices, training_in_use, versions
 

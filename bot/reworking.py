@@ -29,7 +29,8 @@ from bot.services import Services
 from storage.bases import Shape, around, askable
 from storage.contract import OUTPAINTED, STRONG, SUBTLE, UPSCALED, ImagineRequest, Source, Tool, mask_key
 from storage.errors import BlobMissing, NotYourJob, PicturesGone, PromptGone, UserError
-from storage.jobs import NewImagining, NewSubject, find_job
+from storage.imaginings import NewImagining, NewSubject
+from storage.jobs import find_job
 from storage.schema import Image, Job, Model
 from storage.sets import members, pictures_of_set
 

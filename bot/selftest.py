@@ -19,7 +19,8 @@ from bot.services import Services
 from storage.admission import holds_back
 from storage.contract import sample_key
 from storage.errors import DreambotError
-from storage.jobs import NewImagining, delete_pictures, new_imagining, pictures_of
+from storage.imaginings import NewImagining, new_imagining
+from storage.jobs import delete_pictures, pictures_of
 from storage.outcomes import stop_job
 from storage.people import ensure_owner
 from storage.schema import CommandList, Job, JobState

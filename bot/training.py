@@ -17,11 +17,13 @@ from storage.admission import check_admitted
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
 from storage.errors import NameProblem, TrainingActive, UserError
 from storage.faults import reach
-from storage.jobs import NewPhoto, NewTraining, accept_training, active_jobs
-from storage.models import check_name_free, validate_name
+from storage.jobs import active_jobs
+from storage.model_names import check_name_free
+from storage.names import validate_name
 from storage.people import has_consent, record_consent
 from storage.quotas import check_quota
 from storage.schema import Job, Model
+from storage.trainings import NewPhoto, NewTraining, accept_training
 
 MAX_CLASS_CHARS = 40
 

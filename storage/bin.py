@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.errors import ModelNotFound, ModelNotReady
-from storage.models import check_name_free, draws_with, find_own_model
+from storage.model_names import check_name_free
+from storage.models import draws_with, find_own_model
 from storage.outcomes import stop_job
 from storage.schema import ACTIVE, Job, Model, ModelStatus
 

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.contract import FailureReason, SubjectKind, TrainRequest
 from storage.errors import QuestionClosed
-from storage.jobs import NO_LIMIT, NewPhoto, NewTraining, accept_training
+from storage.promises import NO_LIMIT
 from storage.schema import Job, Model, Photo
+from storage.trainings import NewPhoto, NewTraining, accept_training
 
 LIFE = timedelta(hours=12)
 """How long a question waits for its answer, and its photos with it."""

@@ -7,9 +7,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.jobs import NewTraining
 from storage.people import ensure_owner
 from storage.schema import Draft
+from storage.trainings import NewTraining
 
 TRAINING: TypeAdapter[NewTraining] = TypeAdapter(NewTraining)
 

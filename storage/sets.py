@@ -9,17 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.admission import check_admitted
 from storage.companions import members
-from storage.jobs import (
-    MAX_WAITING_IMAGININGS,
-    NO_LIMIT,
-    NewImagining,
-    add_card,
-    check_may_draw,
-    delete_pictures,
-    job_of_interaction,
-    new_imagining,
-)
+from storage.imaginings import MAX_WAITING_IMAGININGS, NewImagining, check_may_draw, new_imagining
+from storage.jobs import delete_pictures, job_of_interaction
 from storage.people import ensure_owner
+from storage.promises import NO_LIMIT, add_card
 from storage.schema import Companion, Image, Job, PictureSet, SetKind
 
 __all__ = ["accept_set", "best_of_each", "forget_card", "members", "pictures_of_set", "set_of"]

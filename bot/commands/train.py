@@ -1,7 +1,7 @@
 """`/train`: learn a subject from a few photos.
 
 The way from here: `learn` below -> `bot.views.contact_sheet` -> `bot.drafts.accept_draft` ->
-`storage.jobs.accept_training` -> `bot.outbox` -> `gpu_worker.tasks` -> `gpu_worker.engine.training`.
+`storage.trainings.accept_training` -> `bot.outbox` -> `gpu_worker.tasks` -> `gpu_worker.engine.training`.
 """
 
 import random
@@ -38,7 +38,7 @@ from bot.views.share_button import ShareButton
 from bot.views.train_again import TrainAgainButton
 from bot.views.train_form import KIND_LABELS, QUALITY_LABELS, TrainForm
 from storage.contract import MAX_CLASS_PROMPT_CHARS, MAX_SEED, Quality, SubjectKind, TrainingOptions
-from storage.models import find_to_train_again
+from storage.model_names import find_to_train_again
 from storage.names import MAX_CHARS
 from storage.variants import next_version, versions
 

@@ -29,7 +29,7 @@ from bot.training import agreed_already
 from bot.views.rendered import Rendered
 from bot.views.train_form import TrainForm
 from storage.drafts import find_draft
-from storage.jobs import NewTraining
+from storage.trainings import NewTraining
 
 if TYPE_CHECKING:
     from bot.app import Dreambot

@@ -18,8 +18,8 @@ from bot.views.cancel_button import CancelButton
 from bot.views.rendered import Rendered
 from bot.views.training_card import STAGES, failed, learned
 from storage.contract import JobKind, Stage
+from storage.erasure import DELETED_NAME
 from storage.history import HISTORY, Entry
-from storage.models import DELETED_NAME
 from storage.schema import WAITING, DeliveryProblem, Job, JobState
 
 if TYPE_CHECKING:

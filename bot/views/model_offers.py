@@ -27,8 +27,9 @@ from bot.model_text import (
 )
 from bot.replies import pressed, reply
 from storage.errors import ModelNotFound
-from storage.models import find_own_model, share_with_people, share_with_roles, transfer_model
+from storage.models import find_own_model
 from storage.schema import Model
+from storage.sharing import share_with_people, share_with_roles, transfer_model
 
 if TYPE_CHECKING:
     from bot.app import Dreambot

@@ -12,7 +12,7 @@ from bot.language import _
 from bot.markup import cut
 from bot.replies import pressed
 from bot.views.model_buttons import PLACE, Place
-from storage.models import rename_model
+from storage.model_names import rename_model
 from storage.names import MAX_CHARS, MIN_CHARS
 from storage.schema import Model
 

@@ -10,7 +10,7 @@ from bot.access import own_model
 from bot.language import _
 from bot.markup import bold
 from bot.replies import pressed, reply
-from storage.models import share_model
+from storage.sharing import share_model
 
 if TYPE_CHECKING:
     from bot.app import Dreambot

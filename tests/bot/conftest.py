@@ -21,7 +21,7 @@ from bot.app import Dreambot
 from bot.delivery import Delivery
 from bot.services import Services
 from bot.settings import BotSettings
-from storage import jobs
+from storage import events, jobs
 from storage.blobs import Blobs
 from storage.contract import AnyEvent
 from storage.database import Database
@@ -91,7 +91,7 @@ class World:
         seq = self.seqs[job] = self.seqs.get(job, -1) + 1
         event = make(job=job, attempt=attempt, seq=seq, **fields)
         async with self.services.database.write() as session:
-            assert await jobs.apply_event(session, event, self.clock()) is not None
+            assert await events.apply_event(session, event, self.clock()) is not None
 
     async def job(self, job_id: str) -> Job:
         async with self.services.database.read() as session:

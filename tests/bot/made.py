@@ -28,9 +28,9 @@ from storage.contract import (
     variant_name,
 )
 from storage.contract import Picture as MadePicture
-from storage.jobs import NewPhoto, NewTraining, accept_training
-from storage.models import share_model
 from storage.schema import Job, Model
+from storage.sharing import share_model
+from storage.trainings import NewPhoto, NewTraining, accept_training
 from tests.bot.conftest import BASE, World
 
 SIDE = 64

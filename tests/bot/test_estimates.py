@@ -9,8 +9,8 @@ from sqlalchemy import update
 from bot.cost_text import estimated
 from bot.estimates import ROUGH_STEPS, Estimate, estimate
 from storage.contract import JobKind, Quality, SubjectKind, TrainingOptions
-from storage.jobs import NewPhoto, NewTraining
 from storage.schema import Job
+from storage.trainings import NewPhoto, NewTraining
 from tests.bot.conftest import World
 from tests.bot.made import begun, trained
 

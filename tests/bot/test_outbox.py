@@ -26,7 +26,8 @@ from storage.contract import (
 )
 from storage.database import Database
 from storage.events import apply_event
-from storage.jobs import request_cancel, retry_job
+from storage.jobs import request_cancel
+from storage.outcomes import retry_job
 from storage.queue_codec import decode_job, encode_job
 from storage.redis_client import connection_pool
 from storage.schema import Job, JobState

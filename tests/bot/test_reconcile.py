@@ -31,7 +31,8 @@ from storage.contract import (
 from storage.database import Database
 from storage.drafts import keep_draft, take_draft
 from storage.events import apply_event
-from storage.jobs import fail_job, request_cancel, retry_job
+from storage.jobs import request_cancel
+from storage.outcomes import fail_job, retry_job
 from storage.redis_client import connection_pool
 from storage.schema import InboxEntry, Job, JobState, Photo
 from tests.storage.examples import ANN, Clock, accepted_imagining, accepted_training, imagined, new_training, trained

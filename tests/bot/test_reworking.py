@@ -13,8 +13,8 @@ from bot.erasure import erase_model
 from storage.contract import ImagineRequest, Tool, mask_key
 from storage.jobs import delete_pictures
 from storage.leftovers import unreferenced
-from storage.models import share_model
 from storage.schema import Job
+from storage.sharing import share_model
 from tests.bot.conftest import Restart, World, answer, shown, words
 from tests.bot.made import drawn, png, trained
 from tests.bot.test_imagine import finished, newest, only_job

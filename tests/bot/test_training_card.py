@@ -25,8 +25,8 @@ from bot.views.share_button import ShareButton
 from bot.views.train_form import TrainForm
 from bot.views.variant_button import variant_row
 from storage.contract import FailureReason, JobKind, Quality, Stage, SubjectKind, TrainingOptions, Variant, photo_key
-from storage.jobs import NewPhoto, NewTraining
 from storage.schema import ENDED, Job, JobState, Model
+from storage.trainings import NewPhoto, NewTraining
 from tests.bot.payloads import check_message, check_modal
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,9 +3,9 @@
 from sqlalchemy import select
 
 from storage.bin import bin_model
+from storage.erasure import delete_model
 from storage.gallery import uses_of
 from storage.jobs import pictures_of
-from storage.models import delete_model
 from storage.schema import Job, JobState, Model, SecondSubject
 from tests.bot.conftest import Restart, World, answer, words
 from tests.bot.made import begun, drawn, trained

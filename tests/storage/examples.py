@@ -24,8 +24,9 @@ from storage.contract import (
     variant_name,
 )
 from storage.database import Database
-from storage.jobs import NewImagining, NewPhoto, NewTraining, accept_imagining, accept_training
+from storage.imaginings import NewImagining, accept_imagining
 from storage.schema import Job, Model
+from storage.trainings import NewPhoto, NewTraining, accept_training
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ANN, BOB = 1001, 1002

@@ -13,7 +13,7 @@ from storage.deliveries import (
     postpone,
 )
 from storage.events import apply_event
-from storage.jobs import accept_imagining
+from storage.imaginings import accept_imagining
 from storage.schema import Delivery, DeliveryKind, DeliveryState, Job
 from tests.storage.examples import NOW, accepted_imagining, accepted_training, imagined, new_imagining, trained
 

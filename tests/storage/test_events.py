@@ -23,10 +23,11 @@ from storage.contract import (
 )
 from storage.database import Database
 from storage.deliveries import mark_card_posted
+from storage.erasure import delete_model
 from storage.events import LOSS_POINTS, apply_event, trace_loss
-from storage.jobs import pictures_of, request_cancel, retry_job
+from storage.jobs import pictures_of, request_cancel
 from storage.leftovers import unreferenced
-from storage.models import delete_model
+from storage.outcomes import retry_job
 from storage.schema import Delivery, DeliveryKind, Job, JobState, Model, ModelStatus, OutboxEntry
 from tests.storage.examples import ANN, NOW, accepted_imagining, accepted_training, imagined, trained
 

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from storage.contract import REQUEST, FailureReason, ImagineRequest, JobKind, TrainRequest, queue_name
 from storage.database import Database
 from storage.deliveries import mark_card_posted
+from storage.erasure import delete_model
 from storage.errors import (
     InvalidName,
     JobAlreadyEnded,
@@ -18,20 +19,14 @@ from storage.errors import (
     TooManyJobs,
     TrainingActive,
 )
-from storage.jobs import (
-    accept_imagining,
-    accept_training,
-    active_jobs,
-    apply_event,
-    fail_job,
-    find_job,
-    pictures_of,
-    queue_place,
-    request_cancel,
-    retry_job,
-)
-from storage.models import delete_model, own_models, share_model, unshare_model
+from storage.events import apply_event
+from storage.imaginings import accept_imagining
+from storage.jobs import active_jobs, find_job, pictures_of, queue_place, request_cancel
+from storage.models import own_models
+from storage.outcomes import fail_job, retry_job
 from storage.schema import Base, Delivery, DeliveryKind, Job, JobState, Model, ModelStatus, OutboxEntry, Photo
+from storage.sharing import share_model, unshare_model
+from storage.trainings import accept_training
 from tests.storage.examples import (
     ANN,
     BASE,

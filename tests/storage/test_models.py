@@ -7,29 +7,26 @@ from storage.bin import UNDO_LIFE, bin_model, binned_models, overdue_models, tak
 from storage.contract import FailureReason, Sample, sample_key
 from storage.database import Database
 from storage.deliveries import find_delivery, mark_sent
+from storage.erasure import delete_model
 from storage.errors import InvalidName, ModelNotFound, ModelNotReady, NameTaken
 from storage.events import apply_event
 from storage.gallery import Scope, Sort, count_models, page_of_models, search_models
-from storage.jobs import accept_imagining, fail_job, find_job, pictures_of, request_cancel
-from storage.models import (
-    delete_model,
-    find_model,
-    find_own_model,
-    model_of,
-    own_models,
+from storage.imaginings import accept_imagining
+from storage.jobs import find_job, pictures_of, request_cancel
+from storage.model_names import rename_model
+from storage.models import find_model, find_own_model, model_of, own_models, suggest_models, usable_models
+from storage.outcomes import fail_job
+from storage.schema import DeliveryKind, JobState, Model, ModelStatus
+from storage.sharing import (
     people_shared_with,
     publish_model,
-    rename_model,
     roles_shared_with,
     share_model,
     share_with_people,
     share_with_roles,
-    suggest_models,
     transfer_model,
     unshare_model,
-    usable_models,
 )
-from storage.schema import DeliveryKind, JobState, Model, ModelStatus
 from tests.storage.examples import (
     ANN,
     BOB,

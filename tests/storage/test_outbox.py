@@ -9,8 +9,9 @@ from sqlalchemy import select
 from storage.contract import JobKind, Started
 from storage.database import Database
 from storage.events import apply_event
-from storage.jobs import request_cancel, retry_job
+from storage.jobs import request_cancel
 from storage.outbox import Release, jobs_in_redis, jobs_to_cancel, mark_released, next_releases, release_again
+from storage.outcomes import retry_job
 from storage.schema import WAITING, Job, JobState, OutboxEntry
 from tests.storage.examples import ANN, BOB, NOW, accepted_imagining, accepted_training, imagined, trained
 

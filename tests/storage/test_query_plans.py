@@ -15,16 +15,20 @@ from storage.companions import lead_of
 from storage.contract import JobKind
 from storage.database import Database
 from storage.deliveries import due_deliveries, find_delivery, touch_waiting_cards
+from storage.erasure import delete_model
+from storage.events import apply_event
 from storage.gallery import Scope, Sort, page_of_models, search_models, uses_of
 from storage.history import count_active_trainings, finished_trainings, list_jobs
-from storage.jobs import accept_imagining, accept_training, active_jobs, apply_event, pictures_of, queue_place
+from storage.imaginings import accept_imagining
+from storage.jobs import active_jobs, pictures_of, queue_place
 from storage.leftovers import awaited_photos, forget_prompts, prune_inbox, ready_models, unreferenced
 from storage.limits import limit_of
-from storage.models import delete_model, find_model, own_models, suggest_models, usable_models
+from storage.models import find_model, own_models, suggest_models, usable_models
 from storage.outbox import jobs_in_redis, jobs_to_cancel, next_releases
 from storage.quotas import used
 from storage.schema import Base, DeliveryKind, Job
 from storage.statistics import last_days
+from storage.trainings import accept_training
 from storage.usage import used_since
 from tests.storage.examples import ANN, GUILD, NOW, new_imagining, new_training, trained
 

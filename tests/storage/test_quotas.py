@@ -11,11 +11,13 @@ from storage.database import Database
 from storage.deliveries import find_delivery, give_way, mark_undeliverable
 from storage.errors import QuotaUsedUp
 from storage.events import apply_event
-from storage.jobs import accept_imagining, accept_training, request_cancel, retry_job
-from storage.outcomes import MAX_ATTEMPTS
+from storage.imaginings import accept_imagining
+from storage.jobs import request_cancel
+from storage.outcomes import MAX_ATTEMPTS, retry_job
 from storage.people import set_direct_messages
 from storage.quotas import DAY, OUTCOME, Mismatch, recount, used
 from storage.schema import Charge, DeliveryKind, DeliveryProblem, Job, JobState
+from storage.trainings import accept_training
 from tests.storage.examples import (
     ANN,
     BOB,

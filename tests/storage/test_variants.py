@@ -7,11 +7,12 @@ from pydantic import ValidationError
 
 from storage.contract import Done, ImagineRequest, JobKind, Trained, Variant
 from storage.database import Database
+from storage.erasure import delete_model
 from storage.errors import ModelNotFound
 from storage.events import apply_event
-from storage.jobs import accept_imagining, pictures_of
+from storage.imaginings import accept_imagining
+from storage.jobs import pictures_of
 from storage.leftovers import unreferenced
-from storage.models import delete_model
 from storage.schema import Job, Model
 from storage.variants import choices, use_variant
 from tests.storage.examples import ANN, NOW, accepted_training, new_imagining, trained

@@ -9,12 +9,16 @@ import pytest
 from storage.class_questions import Answer, train_after_all
 from storage.contract import Failed, FailureReason, ImagineRequest, SubjectKind, Trained, Variant
 from storage.database import Database
+from storage.erasure import delete_model
 from storage.errors import ModelNotFound, ModelNotReady, NameTaken
 from storage.events import apply_event
-from storage.jobs import accept_imagining, accept_training, pictures_of, request_cancel
+from storage.imaginings import accept_imagining
+from storage.jobs import pictures_of, request_cancel
 from storage.leftovers import unreferenced
-from storage.models import delete_model, find_to_train_again, transfer_model
+from storage.model_names import find_to_train_again
 from storage.schema import Job, JobState, Model, ModelStatus
+from storage.sharing import transfer_model
+from storage.trainings import accept_training
 from storage.variants import (
     MOST_VERSIONS,
     choices,

@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage import class_questions
 from storage.contract import AnyEvent, Cancelled, Done, Failed, FailureReason, JobKind, Started, Step
 from storage.events import apply_event
-from storage.jobs import fail_job, retry_job
 from storage.leftovers import expired_photos, forget_photos, forget_prompts, prune_inbox, unreferenced
 from storage.outbox import Release, jobs_in_redis, jobs_to_cancel, mark_released, next_releases, release_again
-from storage.outcomes import MAX_ATTEMPTS, end_job
+from storage.outcomes import MAX_ATTEMPTS, end_job, fail_job, retry_job
 from storage.schema import ACTIVE, Job, JobState
 from tests.storage.life.world import World, mortal
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.class_questions import LIFE, Answer, train_after_all
 from storage.contract import FailureReason, JobKind, SubjectKind
 from storage.drafts import keep_draft, take_draft
+from storage.erasure import delete_model
 from storage.errors import (
     JobAlreadyEnded,
     ModelNotFound,
@@ -21,10 +22,14 @@ from storage.errors import (
     TrainingActive,
     UserError,
 )
-from storage.jobs import NewImagining, accept_imagining, accept_training, queue_place, request_cancel
-from storage.models import delete_model, rename_model, share_model, unshare_model, usable_models
+from storage.imaginings import NewImagining, accept_imagining
+from storage.jobs import queue_place, request_cancel
+from storage.model_names import rename_model
+from storage.models import usable_models
 from storage.people import record_consent, set_direct_messages
 from storage.schema import ACTIVE, WAITING, Job, JobState, Model, ModelStatus
+from storage.sharing import share_model, unshare_model
+from storage.trainings import accept_training
 from tests.storage.examples import ANN, BOB, CHANNEL, GUILD, new_imagining, new_training
 from tests.storage.life.world import World, mortal
 

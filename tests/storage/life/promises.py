@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from storage.contract import FailureReason, JobKind, adapter_key
+from storage.erasure import DELETED_NAME
 from storage.leftovers import STRUCK
-from storage.models import DELETED_NAME
 from storage.outcomes import MAX_ATTEMPTS
 from storage.schema import ACTIVE, DeliveryKind, DeliveryProblem, DeliveryState, Job, JobState, Model, ModelStatus
 from tests.storage.life.outside import Outside, digest_of

@@ -9,7 +9,21 @@ from typing import Any
 
 import pytest
 
-from storage import class_questions, database, deliveries, events, jobs, leftovers, models, outbox, outcomes, quotas
+from storage import (
+    class_questions,
+    database,
+    deliveries,
+    erasure,
+    events,
+    imaginings,
+    jobs,
+    leftovers,
+    model_names,
+    outbox,
+    outcomes,
+    promises,
+    quotas,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,7 @@ SABOTAGES: dict[str, Sabotage] = {
     "events overtake each other": Sabotage(events.apply_event, " or event.seq <= job.last_seq"),
     "events lie": Sabotage(events.apply_event, "if not _plausible(job, event):", "if False:"),
     "a deleted model comes back": Sabotage(
-        events._finish, "model is not None and model.deleted_at is not None", "False"
+        events._finish, "(model.deleted_at is not None or model.status is ModelStatus.TAKEN_DOWN)", "False"
     ),
     "a job ends twice": Sabotage(outcomes.end_job, "if job.state.ended:", "if False:"),
     "an attempt is never sent": Sabotage(outcomes.retry_job, "session.add(next_release(job, at))", "pass"),
@@ -47,19 +61,19 @@ SABOTAGES: dict[str, Sabotage] = {
     "the forgotten stays forgotten": Sabotage(outbox.release_again, ".one().sent_at = None", ".one()"),
     "anybody may cancel": Sabotage(jobs.request_cancel, " or job.owner_id != asker_id"),
     "anybody's model may draw": Sabotage(
-        jobs._adapter,
+        imaginings._adapter,
         "find_model(session, model_id, new.owner_id, new.guild_id, new.roles)",
         "session.get_one(Model, model_id)",
     ),
     "a click counts twice": Sabotage(
-        jobs.accept_imagining,
-        "if (known := await _job_of_interaction(session, new.interaction_id)) is not None:",
+        imaginings.accept_imagining,
+        "if (known := await job_of_interaction(session, new.interaction_id)) is not None:",
         "if known := None:",
     ),
-    "names are taken twice": Sabotage(models.free_name, "await check_name_free(session, owner_id, name)", "pass"),
-    "photos outlive their model": Sabotage(models.delete_model, "(Photo, Image)", "(Image,)"),
+    "names are taken twice": Sabotage(model_names.free_name, "await check_name_free(session, owner_id, name)", "pass"),
+    "photos outlive their model": Sabotage(erasure.delete_model, "(Photo, Image)", "(Image,)"),
     "variants outlive their model": Sabotage(
-        models.delete_model, "keys += await delete_variants(session, model.id)", "pass"
+        erasure.delete_model, "keys += await delete_variants(session, model.id)", "pass"
     ),
     "a question is answered twice": Sabotage(
         class_questions.train_after_all, "await session.execute(delete(Photo).where(Photo.job_id == job.id))", "pass"
@@ -72,7 +86,7 @@ SABOTAGES: dict[str, Sabotage] = {
     "the sweep takes what is needed": Sabotage(leftovers.unreferenced, ' and needed.isdisjoint(key.split("/"))'),
     "the sweep spares orphans": Sabotage(leftovers.unreferenced, "key not in known and ", "False and "),
     "our failures cost": Sabotage(quotas.settle, "if gives_back(job, problem):", "if False:"),
-    "jobs are not charged": Sabotage(jobs._add_job, "charge(session, job, at)", "pass"),
+    "jobs are not charged": Sabotage(promises.add_job, "charge(session, job, at)", "pass"),
     "transactions do not hold together": Sabotage(database._sqlite_writer, "BEGIN IMMEDIATE", "SELECT 1"),
 }
 
