@@ -26,6 +26,7 @@ from bot.views.model_offers import HeirMenu, PeopleMenu, RoleMenu
 from bot.views.rename_form import RenameForm
 from bot.views.rendered import Rendered
 from storage.bin import bin_model, binned_models, take_back
+from storage.class_questions import open_questions
 from storage.gallery import Scope, count_models, page_of_models, uses_of
 from storage.jobs import pictures_of
 from storage.schema import Model
@@ -94,6 +95,7 @@ async def show_model(interaction: "Interaction", model_id: str, place: Place) ->
             uses=await uses_of(session, model.id),
             people=len(await people_shared_with(session, model.id)),
             roles=len(await roles_shared_with(session, model.id, interaction.guild_id)),
+            asks=bool(await open_questions(session, [model.id], services.clock())),
             taken_down=None if (takedown := await takedown_of(session, model.id)) is None else takedown.words,
         )
     keys = [image.key for image in samples if image.key != model.cover_key][:SAMPLES]
@@ -241,7 +243,9 @@ async def _page(interaction: "Interaction", place: Place) -> tuple[list[Shown], 
         models = await page_of_models(
             session, place.scope, place.sort, place.viewer, guild_id, place.page * PAGE_MODELS, PAGE_MODELS, roles
         )
-    return [await _shown(services, model) for model in models], total, place
+        asking = await open_questions(session, [model.id for model in models], services.clock())
+    shown = [replace(await _shown(services, model), asks=model.id in asking) for model in models]
+    return shown, total, place
 
 
 async def _shown(services: Services, model: Model) -> Shown:

@@ -3,6 +3,7 @@
 The photos' rows go over to the new training in the transaction that accepts it, so that a question is answered once.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,6 +39,13 @@ async def is_open(session: AsyncSession, job: Job, at: datetime) -> bool:
     if job.failure is not FailureReason.CLASS_DOUBTFUL or job.finished_at is None or job.finished_at <= at - LIFE:
         return False
     return bool(await session.scalar(select(exists().where(Photo.job_id == job.id))))
+
+
+async def open_questions(session: AsyncSession, models: Collection[str], at: datetime) -> set[str | None]:
+    """Return those of the models, given by their ids, whose training asks about its class and can be answered."""
+    asks = Job.failure == FailureReason.CLASS_DOUBTFUL, Job.finished_at > at - LIFE
+    photos_are_there = exists().where(Photo.job_id == Job.id)
+    return set(await session.scalars(select(Job.model_id).where(Job.model_id.in_(models), *asks, photos_are_there)))
 
 
 async def train_after_all(

@@ -60,6 +60,8 @@ class Shown:
     """How many it is shared with by name."""
     roles: int = 0
     """How many roles of this server it is shared with."""
+    asks: bool = False
+    """Whether its training ended with a question that can still be answered."""
     taken_down: str | None = None
     """Why those who run the bot took it down."""
 
@@ -109,7 +111,7 @@ def render_model(shown: Shown, place: Place, guild_id: int | None, *, may_publis
     """Show one model with all that its viewer may do with it here; `may_publish` is the operator's word."""
     model = shown.model
     card = ui.Container[ui.LayoutView](accent_colour=discord.Colour.blurple())
-    facts = _facts(model, place.viewer, guild_id, score=False)
+    facts = _facts(shown, place.viewer, guild_id, score=False)
     words = f"### {plain(model.name)} · {plain(model.class_noun)}\n{facts}"
     if model.status is ModelStatus.READY:
         words += f"\n{said}" if (said := verdict(model)) else ""
@@ -158,7 +160,7 @@ def _rendered(card: ui.Container[ui.LayoutView], files: Sequence[discord.File | 
 
 def _entry(shown: Shown, viewer: int, guild_id: int | None) -> ui.Item[Any]:
     model = shown.model
-    words = ui.TextDisplay[Any](f"{bold(model.name)} · {plain(model.class_noun)}\n{_facts(model, viewer, guild_id)}")
+    words = ui.TextDisplay[Any](f"{bold(model.name)} · {plain(model.class_noun)}\n{_facts(shown, viewer, guild_id)}")
     if shown.cover is None:
         return words
     return ui.Section(words, accessory=ui.Thumbnail(shown.cover, description=_alt(model)))
@@ -173,10 +175,12 @@ def _alt(model: Model) -> str:
     return cut(_("{name}, a {noun}, drawn by its model").format(name=model.name, noun=model.class_noun), ALT_CHARS)
 
 
-def _facts(model: Model, viewer: int, guild_id: int | None, *, score: bool = True) -> str:
+def _facts(shown: Shown, viewer: int, guild_id: int | None, *, score: bool = True) -> str:
+    model = shown.model
     since = model.trained_at or model.created_at
     photos = ngettext("{count} photo", "{count} photos", model.photo_count)
-    facts = [str(STATUSES[model.status]), photos, discord.utils.format_dt(since, "R")]
+    status = _("asks what its photos show") if shown.asks else str(STATUSES[model.status])
+    facts = [status, photos, discord.utils.format_dt(since, "R")]
     if score and model.subject_score is not None:
         facts.append(_("score {score}").format(score=number(model.subject_score, 2)))
     if model.owner_id != viewer:

@@ -64,6 +64,18 @@ async def test_the_owner_is_asked_at_no_cost(world: World) -> None:
     assert "did not work out" not in card
 
 
+async def test_the_gallery_says_that_it_asks_until_it_is_too_late(world: World) -> None:
+    await asked(world)
+
+    async def said() -> list[str]:
+        pages = [await world.ada.slash(world.channel, "models", **how) for how in ({}, {"find": "rex"})]
+        return [words(page.response) for page in pages if page.response is not None]
+
+    assert ["asks what its photos show" in page for page in await said()] == [True, True]
+    world.clock.advance(LIFE.total_seconds())
+    assert ["training failed" in page for page in await said()] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("label", "noun", "kind"), [(AS_SEEN, "car", SubjectKind.OBJECT), (ANYWAY, "dog", SubjectKind.PET)]
 )
