@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.access import check_may_delete, own_model
 from bot.acknowledging import acknowledge
-from bot.imagining import adapters_of, draw_again
+from bot.drawing_again import adapters_of, draw_again
 from bot.markup import bold
 from bot.model_text import COVER_SET, WHICH_COVER
 from bot.rendering import load

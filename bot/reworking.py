@@ -10,21 +10,14 @@ import discord
 from discord import Attachment
 
 from bot.brought import take_in
-from bot.imagining import (
-    any_seed,
-    like,
-    models_for,
-    nameable_models,
-    open_reply,
-    promise,
-    promise_with,
-    read_for,
-)
+from bot.drawing_again import like, models_for
 from bot.looks import Look, looks_for
 from bot.masks import MaskProblem, MaskUnclear, Region, painted_mask, region_mask
+from bot.named_models import nameable_models, read_for
+from bot.promising import open_reply, promise, promise_with
 from bot.prompts import find_names, fold, read_negative, read_prompt, tidy, without_names
 from bot.replies import withdraw
-from bot.runs import drawn_words
+from bot.runs import any_seed, drawn_words
 from bot.services import Services
 from storage.bases import Shape, around, askable
 from storage.contract import OUTPAINTED, STRONG, SUBTLE, UPSCALED, ImagineRequest, Source, Tool, mask_key

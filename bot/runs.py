@@ -1,5 +1,6 @@
 """What each picture of a wish is drawn from: its prompt in a look, a template's fillings, or a story's scenes."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -7,7 +8,7 @@ from itertools import groupby
 from bot.looks import Look
 from bot.prompts import EmptyPrompt, tidy
 from bot.templates import fill, read_template
-from storage.contract import MAX_COUNT
+from storage.contract import MAX_COUNT, MAX_SEED
 from storage.schema import SetKind
 
 TAKES = 3
@@ -56,3 +57,7 @@ def story_words(scenes: Sequence[str], look: Look | None, kind: SetKind) -> Pict
     around = [(scene if look is None else look.around(scene), scene) for scene in scenes]
     takes = TAKES if kind is SetKind.STORYBOOK else 1
     return Pictures([Run(words, scene, place * takes, takes) for place, (words, scene) in enumerate(around)], kind)
+
+
+def any_seed() -> int:
+    return random.randint(0, MAX_SEED)

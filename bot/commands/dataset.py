@@ -9,8 +9,8 @@ from discord.app_commands import Range
 from bot.commands.imagine import choose_model
 from bot.datasets import MAX_PICTURES, MIN_PICTURES, NoSubject
 from bot.estimates import usual_picture_seconds
-from bot.imagining import pick_model
 from bot.limits import all_per_day
+from bot.named_models import pick_model
 from bot.views.dataset_card import ZipButton
 from bot.views.dataset_offer import DeclineButton, DrawButton, Offer, render
 from storage.contract import JobKind, SubjectKind

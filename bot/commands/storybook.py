@@ -7,8 +7,8 @@ from discord import app_commands
 
 from bot.channel_rules import check_channel
 from bot.commands.imagine import choose_look, choose_model
-from bot.imagining import pick_model
 from bot.looks import NO_LOOK, find_look
+from bot.named_models import pick_model
 from bot.views.story_card import BookButton, StoryButton
 from bot.views.story_form import StoryForm
 

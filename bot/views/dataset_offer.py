@@ -10,10 +10,11 @@ from discord import ui
 
 from bot.cost_text import dataset_cost
 from bot.datasets import MAX_PICTURES, MIN_PICTURES
-from bot.imagining import Wish, imagine, pick_model
+from bot.imagining import Wish, imagine
 from bot.language import N_, _, ngettext
 from bot.looks import NO_LOOK
 from bot.markup import plain
+from bot.named_models import pick_model
 from bot.replies import pressed
 from bot.variety import LIGHT, PLACES, VIEWS, captions
 from storage.bases import Shape

@@ -64,7 +64,7 @@ async def test_what_is_promised_is_not_called_broken_off(world: World, monkeypat
         held.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("bot.imagining.post_card", hold)
+    monkeypatch.setattr("bot.promising.post_card", hold)
     asking = asyncio.ensure_future(world.ada.slash(world.channel, "imagine", prompt="a tree"))
     await held.wait()
     await world.bot.under_way.finish(0.05)
