@@ -91,7 +91,7 @@ def test_where_it_fails_the_network_goes_on_as_it_is(
 def test_the_plan_is_told_in_one_line(model: Resident, tmp_path: Path) -> None:
     plan = choose_plan(model, argparse.Namespace(compile=True, cache=tmp_path))
     assert plan == (
-        "cpu in float32, channels first, eager (no GPU), 64 slots of rank 16, 1 training at once, "
+        "cpu in float32, weights whole, channels first, eager (no GPU), 64 slots of rank 16, 1 training at once, "
         "batches of up to 8 pictures, no fast copy, no offload"
     )
 

@@ -1,5 +1,6 @@
 """Weights in eight bits: a quarter of fp32's memory, next to the same answers, and people learn as before."""
 
+import argparse
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gpu_worker.engine.base_model import BaseModel
 from gpu_worker.engine.eight_bits import WORK_BYTES, Weights, store_in_eight_bits, wants_eight_bits, weight_bytes
 from gpu_worker.engine.examples import Examples
 from gpu_worker.engine.fast_copy import SAMPLERS, Acceleration, load_fast_copy
+from gpu_worker.engine.plan import choose_plan
 from gpu_worker.engine.resident import Resident
 from gpu_worker.engine.training import DreamBooth, gradients
 from tests.gpu_worker.engine.test_compiled import pictures
@@ -81,6 +83,11 @@ def test_the_fast_copy_is_kept_as_the_base_is(small: BaseModel, tmp_path: Path) 
     StableDiffusionPipeline.save_lora_weights(tmp_path, unet_lora_layers=accelerated(small.unet)[1])
     fast = load_fast_copy(small, str(tmp_path), SAMPLERS[Acceleration.LCM])
     assert weight_bytes(fast.base.unet) == weight_bytes(small.unet)
+
+
+def test_the_plan_says_so(small: BaseModel) -> None:
+    arguments = argparse.Namespace(compile=False)
+    assert choose_plan(Resident(small), arguments).startswith("cpu in float32, weights in eight bits, ")
 
 
 @pytest.mark.parametrize(("spare", "eight"), [(-1, True), (0, False)])
