@@ -12,7 +12,7 @@ from bot.guest import is_guest
 from bot.named_models import ready
 from bot.promising import promise, who_asks
 from bot.runs import any_seed
-from storage.contract import MAX_SEED, Adapter, ImagineRequest
+from storage.contract import MAX_SEED, Adapter, ImagineRequest, Quality
 from storage.errors import NotYourJob, PromptGone
 from storage.imaginings import NewImagining, NewSubject
 from storage.jobs import find_job
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from bot.app import Dreambot
 
 
-async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, *, same_seed: bool = False) -> None:
-    """Ask for what a card shows once more, in the presser's name: from a new seed, or from the same.
+IN_BEST = {"quality": Quality.BEST, "steps": None}
+"""The steps of a fast drawing would be too few."""
+
+
+async def draw_again(
+    interaction: "discord.Interaction[Dreambot]", job_id: str, *, same_seed: bool = False, best: bool = False
+) -> None:
+    """Ask for what a card shows once more, in the presser's name: from a new seed or the same, or in best quality.
 
     Raises `NotYourJob`, `PromptGone`, `ModelNotFound`, `ModelNotReady`, `TooManyJobs` and `QuotaUsedUp`.
     """
@@ -34,7 +40,7 @@ async def draw_again(interaction: "discord.Interaction[Dreambot]", job_id: str, 
         together, jobs = await set_of(session, job_id), await members(session, job_id)
         if jobs[0].prompt_shown is None:
             raise PromptGone
-        requests = [ImagineRequest.model_validate(job.request) for job in jobs]
+        requests = [ImagineRequest.model_validate(job.request | (IN_BEST if best else {})) for job in jobs]
         models = await models_for(interaction, session, requests)
     shift = 0 if same_seed else any_seed()
     asked = [

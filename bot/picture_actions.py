@@ -47,6 +47,10 @@ async def _same(interaction: "Interaction", job_id: str) -> None:
     await draw_again(interaction, job_id, same_seed=True)
 
 
+async def _best(interaction: "Interaction", job_id: str) -> None:
+    await draw_again(interaction, job_id, same_seed=True, best=True)
+
+
 async def _part(interaction: "Interaction", job_id: str, position: int) -> None:
     await PartForm(job_id, position, await begin(interaction, job_id, position)).open(interaction)
 
@@ -166,6 +170,7 @@ async def _delete(interaction: "Interaction", job_id: str) -> None:
 ACTIONS: Mapping[Verb, Callable[["Interaction", str], Awaitable[None]]] = {
     Verb.AGAIN: _again,
     Verb.SAME: _same,
+    Verb.BEST: _best,
     Verb.EDIT: _edit,
     Verb.DETAILS: _details,
     Verb.COVER: _cover,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Verb(StrEnum):
     AGAIN = "again"
     SAME = "same"
+    BEST = "best"
     EDIT = "edit"
     DETAILS = "details"
     DELETE = "delete"
@@ -28,6 +29,7 @@ class Verb(StrEnum):
 LABELS = {
     Verb.AGAIN: (N_("Again"), "🔁"),
     Verb.SAME: (N_("Same seed"), "🌱"),
+    Verb.BEST: (N_("In best quality"), "✨"),
     Verb.EDIT: (N_("Edit prompt"), "✏️"),
     Verb.DETAILS: (N_("Details"), "🔎"),
     Verb.DELETE: (N_("Delete"), "🗑️"),

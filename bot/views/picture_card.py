@@ -17,7 +17,7 @@ from bot.views.picture_buttons import PictureButton, Verb
 from bot.views.rendered import Rendered
 from bot.views.training_card import QUALITIES, asked_by
 from bot.views.way_buttons import PictureMenu, WayButton, ways_from
-from storage.contract import ImagineRequest, Tool
+from storage.contract import ImagineRequest, Quality, Tool
 from storage.schema import Image, Job, JobState, Model, SetKind
 
 ALT_CHARS = 1024
@@ -161,7 +161,8 @@ def _rows(job: Job, model: Model | None, jobs: Sequence[Job], images: Sequence[I
             yield ui.ActionRow(PictureMenu(job.id, min(len(images), MAX_GALLERY)))
         else:
             yield ui.ActionRow(*(WayButton(job.id, way) for way in ways_from(job, images[0])))
-        more = [Verb.COVER] if model is not None and model.deleted_at is None else []
+        more = [Verb.BEST] if any(each.request.get("quality") == Quality.FAST for each in jobs) else []
+        more += [Verb.COVER] if model is not None and model.deleted_at is None else []
         yield ui.ActionRow(*(PictureButton(job.id, verb) for verb in (*more, Verb.REPORT)))
 
 

@@ -139,6 +139,17 @@ async def test_the_same_seed_gives_the_same_request(world: World, restart: Resta
     )
 
 
+async def test_what_was_drawn_fast_is_drawn_again_in_best_quality(world: World) -> None:
+    _, usual = await finished(world, "a fox at sea")
+    assert "In best quality" not in words(usual)
+    first, message = await finished(world, "a fox at sea", seed=7, steps=4, quality="fast")
+    await world.ada.click(message, label="In best quality")
+
+    job = await only_job(world)
+    assert {**job.request, "job": ""} == {**first.request, "job": "", "quality": "best", "steps": None}
+    assert job.parent_id == first.id
+
+
 async def test_a_set_is_drawn_again_whole(world: World) -> None:
     await trained(world, world.ada)
     jobs, message = await set_of_three(world)
