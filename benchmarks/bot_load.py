@@ -160,6 +160,7 @@ async def measure(crowd: Crowd, rate: float, seconds: float, kept: Path | None) 
         folder = Path(temporary)
         path = folder / "crowd.db"
         await asyncio.to_thread(shutil.copyfile, await years(kept or folder, crowd), path)
+        await asyncio.to_thread(os.sync)  # else the machine writes the copy out while the bot works
         clock = Clock()
         with redis_server(folder / "redis") as (redis_url, _):
             async with discord(clock) as (url, app), bot(folder, url, redis_url) as process:
